@@ -1,0 +1,57 @@
+# Seamline. `make run CONFIG=packshot.yaml` and `make test` do all their own set-up in .venv.
+CONFIG  ?= packshot.yaml
+SET     ?=
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+VENV    := .venv
+BIN     := $(VENV)/bin
+INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -c constraints.txt
+overrides = $(foreach pair,$(SET),--set '$(pair)')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench bench-masks dashboard deploy clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.run ## run a recipe: make run CONFIG=packshot.yaml SET="export.marketplace=ebay"
+	@$(BIN)/seamline run $(CONFIG) $(overrides)
+
+test: $(VENV)/.dev ## run the tests
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev ## style, types and import direction
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(VENV)/.run ## speed and memory, as ratios measured side by side
+	@$(BIN)/python -m flows.bench
+
+bench-masks: $(VENV)/.run ## IoU and boundary F of every finder against ground truth
+	@$(BIN)/python -m masks.bench
+
+dashboard: $(VENV)/.run ## Prefect's dashboard with a worker, on this machine
+	@$(BIN)/seamline dashboard
+
+deploy: $(VENV)/.run ## register a recipe's schedule: make deploy CONFIG=nightly.yaml
+	@$(BIN)/seamline deploy $(CONFIG) $(overrides)
+
+clean: $(VENV)/.run ## shrink the store to BUDGET (20GB by default)
+	@$(BIN)/seamline clean --budget $(or $(BUDGET),20GB)
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "Seamline needs Python 3.11 or newer: install it, or set PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Seamline needs Python 3.11 or newer, and $(PYTHON) is older: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "This Python cannot make environments: install python3-venv"; exit 1; }
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Setting up $(VENV) (once; PyTorch makes it several GB) ..."
+	@$(INSTALL) -e .
+	@# three OpenCV wheels share one folder; where the machine has no libGL, the headless one must be the last
+	@$(BIN)/python -c "import cv2" 2>/dev/null || $(INSTALL) --force-reinstall --no-deps opencv-python-headless
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "Adding what tests and lint need ..."
+	@$(INSTALL) -e '.[dev]'
+	@$(BIN)/python -c "import cv2" 2>/dev/null || $(INSTALL) --force-reinstall --no-deps opencv-python-headless
+	@touch $@
