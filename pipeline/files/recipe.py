@@ -1,144 +1,223 @@
 """Recipes: what to do to a catalog. The only reader of recipe YAML.
 
-Every field has a type, bounds, a default and one sentence; a wrong one is refused by file, line and name.
+``load_recipe`` finds the file, reads it with its line numbers, puts the overrides in, and gives either a frozen
+:class:`Recipe` or one :class:`RecipeError` that lists everything that is wrong, each by file, line and field.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import ValidationError
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+from pipeline.errors import RecipeError
+from pipeline.files.recipe_checks import outside_problems
+from pipeline.files.recipe_messages import Path, Problem, did_you_mean, explain, join_names
+from pipeline.files.recipe_models import (
+    ROW_FIELDS,
+    BackgroundSection,
+    BatchSection,
+    CatalogSection,
+    ExportSection,
+    Recipe,
+    ScheduleSection,
+    Section,
+    ShadowSection,
+    SubjectSection,
+    UpscaleSection,
+)
+from pipeline.files.recipe_yaml import MarkedYaml, read_marked
+from pipeline.types import Json
 
+__all__ = [
+    "ROW_FIELDS",
+    "BackgroundSection",
+    "BatchSection",
+    "CatalogSection",
+    "ExportSection",
+    "Recipe",
+    "ScheduleSection",
+    "Section",
+    "ShadowSection",
+    "SubjectSection",
+    "UpscaleSection",
+    "load_recipe",
+    "read_recipe",
+    "recipe_digest",
+    "recipe_names",
+    "recipe_schema",
+    "resolve_config",
+    "split_overrides",
+]
 
-class Section(BaseModel):
-    """A part of a recipe: unknown fields are errors, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class CatalogSection(Section):
-    """Which products and photos to work on."""
-
-    address: str = "sample:packshot"
-    """Folder, CSV, JSONL or Parquet file, local or any fsspec address; `sample:NAME` for a built-in sample catalog."""
-    columns: dict[str, str] = {}
-    """Which column of the catalog holds which field: `{sku: article_no, photo: image_url}`."""
-    photo_root: str | None = None
-    """Folder or address that relative photo addresses start from; the catalog's own folder by default."""
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """Work on the first N items only."""
-
-
-class SubjectSection(Section):
-    """How to find the product in each photo."""
-
-    finder: Literal["auto", "backdrop", "person", "grounding_dino", "file"] = "auto"
-    """Which finder makes the mask; `auto` looks at the photo and chooses."""
-    phrases: list[str] = []
-    """What the product is, in words, for the detector: `[shoe]`. Also tells `auto` whether a person is wanted."""
-    box_threshold: Annotated[float, Field(ge=0.01, le=0.99)] | Literal["auto"] = 0.3
-    """Detector score above which a box is kept."""
-    text_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.25
-    """Token score above which a word belongs to a box's label; it never drops a box."""
-    masks: str | None = None
-    """Folder of mask files for `finder: file`, named `SKU.VIEW.png` or `SKU.png`."""
-    park_below: Fraction = 0.6
-    """Items whose mask confidence is lower are parked for a person instead of being cut out."""
-
-
-class BackgroundSection(Section):
-    """What stands behind the product."""
-
-    kind: Literal["solid", "gradient", "picture", "studio"] = "solid"
-    """Plain colour, vertical gradient, a picture, or a procedural studio with floor, wall and light."""
-    color: Color = "#ffffff"
-    """Colour of a solid backdrop, top colour of a gradient, wall colour of a studio."""
-    color_to: Color = "#d9d9d9"
-    """Bottom colour of a gradient, floor colour of a studio."""
-    picture: str | None = None
-    """Picture file for `kind: picture`; scaled to cover the canvas."""
+_LOOK = ("kind", "subject", "background", "shadow", "upscale", "export")
 
 
-class ShadowSection(Section):
-    """The shadow that grounds the product."""
+def load_recipe(config: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read the recipe ``config`` (see :func:`resolve_config`) with ``overrides`` such as ``export.quality=95`` put in.
 
-    kind: Literal["none", "contact", "cast"] = "contact"
-    """`contact`: soft and dark where the product meets the floor; `cast`: also thrown to one side."""
-    strength: Fraction = 0.55
-    """Darkness of the shadow where it is deepest."""
-    softness: Annotated[float, Field(ge=0.2, le=5)] = 1.0
-    """Relative blur of the shadow; 1 looks like a large softbox."""
+    An override's value is read as YAML, and a later override of the same field wins. Environment variables are
+    never expanded.
 
-
-class UpscaleSection(Section):
-    """Enlarging photos that are too small for the marketplace."""
-
-    model: Literal["auto", "realesrgan-x4plus", "lanczos"] | Annotated[str, Field(pattern=r"\.(pth|safetensors)$")] = "auto"
-    """`auto`: Real-ESRGAN where the product must grow by more than `lanczos_until`, Lanczos otherwise; or a spandrel file."""
-    lanczos_until: Annotated[float, Field(ge=1, le=4)] = 1.3
-    """Growth up to which Lanczos is good enough for `auto`."""
-    max_growth: Annotated[float, Field(ge=1, le=8)] = 4.0
-    """Items that would have to grow more are exported smaller, with a note, rather than inflated."""
-    tile_px: Annotated[int, Field(ge=64, le=2048)] = 256
-    """Side of the square tiles that the model sees."""
+    Raises:
+        RecipeError: nothing of that name, or anything wrong in file or overrides; one message lists it all.
+    """
+    path = resolve_config(config)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}.") from None
+    return read_recipe(text, str(path), overrides)
 
 
-class ExportSection(Section):
-    """The finished files."""
-
-    marketplace: str = "amazon"
-    """Row of configs/marketplaces.yaml whose rules the pictures follow."""
-    format: Literal["jpeg", "png", "webp", "tiff", "avif"] | None = None
-    """File format; the marketplace's own by default."""
-    quality: Annotated[int, Field(ge=50, le=100)] = 92
-    """JPEG, WebP or AVIF quality; lowered only where the marketplace's file size asks for it."""
-    longest_px: Annotated[int, Field(ge=256, le=10000)] | None = None
-    """Longest side of the canvas; the marketplace's advised size by default."""
-
-
-class BatchSection(Section):
-    """How a batch is run."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed that every item's own seed is derived from."""
-    chunk_size: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Items per Prefect task."""
-    shard_size: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    """Items per Prefect subflow."""
-    only_new: bool = False
-    """Leave out items that an earlier batch of this recipe has finished and whose photo has not changed."""
-    max_failed: Fraction = 1.0
-    """Share of failed items above which the batch itself counts as failed."""
-    runs: str = "runs"
-    """Folder or fsspec address of batches, store and finished pictures."""
-    ledger: str | None = None
-    """SQLAlchemy URL of the ledger; SQLite inside `runs` by default."""
+def read_recipe(text: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe from ``text``; ``name`` is what error messages call the file. Raises as :func:`load_recipe`."""
+    marked = read_marked(text)
+    found = [(f"{name}:{line}", line, Problem((path,) if path else (), said)) for line, path, said in marked.troubles]
+    data: Json = marked.data if isinstance(marked.data, dict) else {}
+    origins: dict[Path, str] = {}
+    for override in overrides:
+        trouble = _put(data, override, origins)
+        if trouble:
+            found.append((f'override "{override}"', 0, Problem((), trouble)))
+    recipe: Recipe | None = None
+    if marked.data is not None:
+        problems: list[Problem] = []
+        try:
+            recipe = Recipe.model_validate(data, strict=True)
+        except ValidationError as error:
+            problems = explain(error, Recipe)
+        known = {problem.path for problem in problems}
+        problems += [problem for problem in outside_problems(data) if problem.path not in known]
+        found += [_place(problem, name, text, marked, origins) for problem in problems]
+    if found or recipe is None:
+        raise RecipeError(_report(name, sorted(found, key=lambda entry: entry[1])))
+    return recipe
 
 
-class ScheduleSection(Section):
-    """When `make deploy` lets the recipe run by itself."""
+def _place(
+    problem: Problem, name: str, text: str, marked: MarkedYaml, origins: Mapping[Path, str]
+) -> tuple[str, int, Problem]:
+    for end in range(len(problem.path), 0, -1):
+        if problem.path[:end] in origins:
+            return f'override "{origins[problem.path[:end]]}"', 0, problem
+    line = marked.line_of(problem.path)
+    source = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
+    eaten = re.search(r"(?::|-)\s+#(\S+)\s*$", source)
+    if eaten and problem.path in marked.lines:
+        said = f'is empty, for # starts a comment in YAML: put the value in quotes, "#{eaten[1]}"'
+        problem = Problem(problem.path, said)
+    return f"{name}:{line}", line, problem
 
-    cron: str = "0 2 * * *"
-    """Five-field cron expression."""
-    timezone: str = "UTC"
-    """IANA time zone that the cron expression is read in."""
+
+def _report(name: str, found: Sequence[tuple[str, int, Problem]]) -> str:
+    lines = [
+        f"{where}  {'.'.join(map(str, problem.path)) + ': ' if problem.path else ''}{problem.text}"
+        for where, _, problem in found
+    ]
+    if len(lines) == 1:
+        return lines[0]
+    return f"{name} has {len(lines)} problems:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-class Recipe(Section):
-    """One recipe: a whole YAML file of configs/."""
+def _put(data: Json, override: str, origins: dict[Path, str]) -> str:
+    """Put one override into the data; return what is wrong with its form, or nothing."""
+    dotted, equals, raw = override.partition("=")
+    parts = tuple(part.strip() for part in dotted.split("."))
+    if not equals or not all(parts):
+        return "is not an override: write section.field=value, such as export.quality=95"
+    try:
+        # A bare colour would be a YAML comment; on a command line nobody means that.
+        value = raw.strip() if raw.strip().startswith("#") else yaml.safe_load(raw)
+    except yaml.YAMLError:
+        return f"{raw!r} is not a YAML value: put it in quotes, as in {dotted}='\"...\"'"
+    target = data
+    for index, part in enumerate(parts[:-1]):
+        if target.get(part) is None:
+            target[part] = {}
+        target = target[part]
+        if not isinstance(target, dict):
+            return f"{'.'.join(parts[: index + 1])} is a value and has no fields: write {parts[0]}=value"
+    target[parts[-1]] = value
+    origins[parts] = override
+    return ""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
-    """Short name; part of batch ids and file metadata."""
-    kind: Literal["background"] = "background"
-    """What is restaged: `background` sets the product on a new background."""
-    catalog: CatalogSection = CatalogSection()
-    subject: SubjectSection = SubjectSection()
-    background: BackgroundSection = BackgroundSection()
-    shadow: ShadowSection = ShadowSection()
-    upscale: UpscaleSection = UpscaleSection()
-    export: ExportSection = ExportSection()
-    batch: BatchSection = BatchSection()
-    schedule: ScheduleSection | None = None
+
+def split_overrides(text: str) -> list[str]:
+    """Split a command line's ``a.b=1 c.d="two words"`` into overrides, by the quoting rules of a shell.
+
+    Raises:
+        RecipeError: a quote is not closed.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise RecipeError(f"overrides {text!r}: a quote is not closed.") from None
+
+
+def _folders() -> Iterator[FilePath]:
+    yield FilePath("configs")
+    yield FilePath(str(files("configs")))
+
+
+def recipe_names() -> list[str]:
+    """Return the file names of the recipes in configs/ of the current folder and of the installed package.
+
+    A recipe is a YAML file with a ``name:`` of its own; the tables of marketplaces and checkpoints have none.
+    """
+    names = set()
+    for folder in _folders():
+        for path in folder.glob("*.yaml"):
+            if re.search(r"^name:", path.read_text(encoding="utf-8-sig", errors="replace"), re.MULTILINE):
+                names.add(path.name)
+    return sorted(names)
+
+
+def resolve_config(name: str) -> FilePath:
+    """Return the file that ``name`` means: a path as given, else in ./configs, else in the installed package.
+
+    ``.yaml`` may be left out.
+
+    Raises:
+        RecipeError: there is none; the message lists those that exist.
+    """
+    candidates = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml"]
+    for folder in (FilePath(), *_folders()):
+        for candidate in candidates:
+            if (folder / candidate).is_file():
+                return folder / candidate
+    known = recipe_names()
+    guess = did_you_mean(name, known) or did_you_mean(f"{name}.yaml", known)
+    there = f"Recipes in configs/: {join_names(known)}." if known else "configs/ holds no recipe."
+    raise RecipeError(
+        " ".join(filter(None, [f"No recipe {name!r}.", guess, there, "Or give the path of a YAML file."]))
+    )
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a recipe file, with every field's sentence as its description."""
+    schema = Recipe.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Seamline recipe"}
+
+
+def recipe_digest(recipe: Recipe, *, only_look: bool = False) -> str:
+    """Return the SHA-256 of a recipe in hexadecimal, the same whatever the order of fields and the defaults written.
+
+    With ``only_look`` it covers only what decides how a picture comes out: not name, catalog, schedule or the
+    batch's sizes, but its seed.
+    """
+    data = recipe.model_dump(mode="json")
+    if only_look:
+        data = {name: data[name] for name in _LOOK} | {"seed": recipe.batch.seed}
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
