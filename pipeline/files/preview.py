@@ -21,7 +21,7 @@ _OUTLINE = np.array([14, 165, 233], dtype=np.uint8)
 
 
 def shrink(image: Image, longest_px: int = PREVIEW_PX) -> Image:
-    """Scale ``(H, W, 3)`` down to a longest side of ``longest_px`` by area averaging; a smaller one is returned as is."""
+    """Scale ``(H, W, 3)`` down to a longest side of ``longest_px`` by area averaging; never up."""
     height, width = image.shape[:2]
     scale = longest_px / max(height, width)
     if scale >= 1:
@@ -47,7 +47,7 @@ def mask_overlay(image: Image, alpha: Alpha, longest_px: int = PREVIEW_PX) -> Im
     veiled = gray * _DIMMED + _VEIL * (1 - _DIMMED) * 0.75 + 255 * (1 - _DIMMED) * 0.25
     shown = (small * matte + veiled * (1 - matte)).round().astype(np.uint8)
     shown[_edge(matte[..., 0] > 0.5)] = _OUTLINE
-    return shown
+    return np.asarray(shown, dtype=np.uint8)
 
 
 def previews(image: Image, alpha: Alpha | None, finished: Image | None) -> dict[str, bytes]:
