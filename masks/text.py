@@ -1,0 +1,130 @@
+"""Things named by words: Grounding DINO's boxes, SAM's masks, unwanted things cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from masks.detect import Boxes, Detected, Detector, boxes_at, detect, load_detector
+from masks.detectors.boxes import box_iou
+from masks.detectors.captions import clean_phrase
+from masks.detectors.types import RawDetections
+from masks.segment import embed, load_segmenter, predict
+from masks.segmenters.types import Embedding, Segmenter
+from pipeline.models.checkpoints import Checkpoint, checkpoint
+from pipeline.models.devices import loaded_models
+from pipeline.types import Box, Image, Size
+
+
+def masks_of_boxes(
+    model: Segmenter, embedding: Embedding, found: Boxes, *, exclude: Sequence[str] = (), contest_iou: float = 0.8
+) -> list[Detected]:
+    """Masks of detected boxes, without what other phrases claim.
+
+    Args:
+        model: a loaded segmenter.
+        embedding: the picture's embedding.
+        found: boxes of wanted and unwanted phrases.
+        exclude: which of their phrases are unwanted: their masks are cut out of the wanted ones, and a wanted box
+            that an unwanted one claims with a better score is dropped, because its label is not the class.
+        contest_iou: overlap from which two boxes are about the same thing.
+
+    Returns:
+        The wanted things, the best first; those with nothing left are dropped.
+    """
+    unwanted_phrases = {clean_phrase(phrase) for phrase in exclude}
+    unwanted = np.array([phrase in unwanted_phrases for phrase in found.phrases], bool)
+    contested = box_iou(found.boxes, found.boxes) > contest_iou
+    better = found.scores[None, :] > found.scores[:, None]
+    keep = np.flatnonzero(unwanted | ~(contested & better & unwanted[None, :]).any(axis=1))
+    if not len(keep) or unwanted[keep].all():
+        return []
+    predicted = predict(model, embedding, boxes=found.boxes[keep])
+    taken = predicted.masks[unwanted[keep]].any(axis=0)
+    things = [
+        Detected(
+            mask=predicted.masks[at] & ~taken,
+            box=_whole_pixels(found.boxes[index], embedding.size),
+            score=float(found.scores[index]),
+            phrase=found.phrases[index],
+            predicted_iou=float(predicted.ious[at]),
+        )
+        for at, index in enumerate(keep)
+        if not unwanted[index]
+    ]
+    return [thing for thing in things if thing.mask.any()]
+
+
+def _whole_pixels(box: NDArray[np.float32], size: Size) -> Box:
+    x0, y0 = (int(np.floor(value)) for value in box[:2])
+    x1, y1 = (int(np.ceil(value)) for value in box[2:])
+    return x0, y0, min(x1, size[1]), min(y1, size[0])
+
+
+def text_masks(
+    detector: Detector, segmenter: Segmenter, image: Image, phrases: Sequence[str], *, exclude: Sequence[str] = (),
+    box_threshold: float | Mapping[str, float] = 0.3, text_threshold: float = 0.25, nms_iou: float = 0.7,
+    max_boxes: int | None = None, area_floor: float = 0.0, area_ceiling: float = 1.0,
+    raw: RawDetections | None = None, embedding: Embedding | None = None,
+) -> list[Detected]:  # fmt: skip
+    """The things that phrases name in a picture, with their masks.
+
+    Args:
+        detector: a loaded detector.
+        segmenter: a loaded segmenter.
+        image: (H, W, 3) uint8, RGB.
+        phrases: what is wanted, one thing a phrase.
+        exclude: what is not: hair, hand.
+        box_threshold: detector score above which a box is kept; one number, or one a phrase.
+        text_threshold: score above which a word belongs to a box's label.
+        nms_iou: within a phrase, a box that overlaps a better one by more is dropped.
+        max_boxes: keep the best this many boxes a phrase.
+        area_floor: smallest share of the picture that a box may cover.
+        area_ceiling: largest share.
+        raw: stored detections that hold these phrases; the detector does not run.
+        embedding: the stored embedding of this picture; the encoder does not run.
+
+    Returns:
+        Wanted things, the best first; empty if there is none. The embedding is computed only if a box passed.
+    """
+    asked = [*phrases, *exclude]
+    found = boxes_at(
+        raw if raw is not None else detect(detector, image, asked), box_threshold, text_threshold=text_threshold,
+        phrases=asked, nms_iou=nms_iou, max_boxes=max_boxes, area_floor=area_floor, area_ceiling=area_ceiling,
+    )  # fmt: skip
+    wanted = {clean_phrase(phrase) for phrase in phrases}
+    if not wanted.intersection(found.phrases):
+        return []
+    seen = embedding if embedding is not None else embed(segmenter, image)
+    return masks_of_boxes(segmenter, seen, found, exclude=exclude)
+
+
+def text_finder(
+    detector: str | Checkpoint, segmenter: str | Checkpoint, *, device: str = "auto", **options: Any
+) -> Callable[[Image, Sequence[str]], list[Detected]]:
+    """A callable from picture and phrases to found things; the models load at its first call.
+
+    Args:
+        detector: a detector's checkpoint.
+        segmenter: a segmenter's checkpoint.
+        device: where both run.
+        options: further arguments of ``text_masks``.
+    """
+
+    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        models = loaded_models()
+        loaded: list[Any] = []
+        steps: tuple[tuple[str | Checkpoint, Callable[..., Any]], ...] = (
+            (detector, load_detector),
+            (segmenter, load_segmenter),
+        )
+        for name, load in steps:
+            row = checkpoint(name) if isinstance(name, str) else name
+            loaded.append(models.get(f"{row!r} {device}", row.size_gb, partial(load, row, device=device)))
+        return text_masks(loaded[0], loaded[1], image, phrases, **options)
+
+    return find

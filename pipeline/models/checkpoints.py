@@ -1,0 +1,160 @@
+"""Checkpoints: one frozen row a set of weights, read from configs/checkpoints.yaml and a file of the user's own.
+
+A row says where weights lie, what they are allowed for and which family's code loads them. It holds no code:
+new weights are a row. Loading is the family's work; finding, fetching and fingerprinting are in ``weights``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+from collections.abc import Collection, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import LicenceRefused, RecipeError
+
+EXTRA_ROWS = "SEAMLINE_CHECKPOINTS"
+"""Environment variable that names a YAML file of the user's own rows."""
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FOLDER_PATTERNS = ("*.json", "*.txt", "*.safetensors")
+
+
+class Checkpoint(BaseModel):
+    """One set of weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,80}$")]
+    """Name that recipes use."""
+    role: Literal["detector", "segmenter", "text_encoder", "generator", "lora", "controlnet", "upscaler"]
+    """What the weights are for."""
+    family: str
+    """Which family's code loads them."""
+    address: str
+    """Hub repository (`owner/name`), or a local folder or file."""
+    file: str | None = None
+    """File inside the address, if the checkpoint is a single file."""
+    patterns: tuple[str, ...] = FOLDER_PATTERNS
+    """Which files of a repository belong to the checkpoint, if it is a folder."""
+    revision: str = "main"
+    """Commit, tag or branch of the repository."""
+    config: str | None = None
+    """The family's name of the architecture, or a JSON file beside the weights."""
+    needs: Mapping[str, str] = {}
+    """Other checkpoints that this one cannot do without: `{text_encoder: bert-base-uncased}`."""
+    sha256: Mapping[str, Digest] = {}
+    """SHA-256 by file name; verified when fetched."""
+    pickle: bool = False
+    """Allow a pickled file (.pth, .bin); it is loaded with weights_only."""
+    size_gb: Annotated[float, Field(gt=0)]
+    """Bytes to fetch, in units of 10^9."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Number format that the weights are computed in where the device allows it."""
+    year: Annotated[int, Field(ge=2015, le=2100)]
+    """Year of publication."""
+    licence: str
+    """SPDX id, or the licence's name."""
+    commercial: bool
+    """Whether the licence allows commercial use; if not, the recipe must accept it by the row's id."""
+    notes: str = ""
+    """What a user should know."""
+
+
+def read_rows(text: str, source: str) -> dict[str, Checkpoint]:
+    """Parse the rows of one YAML text; ``source`` names it in errors.
+
+    Raises:
+        RecipeError: not YAML, a wrong field (named with its row), or an id used twice.
+    """
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} is not YAML: {error}") from error
+    listed = loaded.get("checkpoints") if isinstance(loaded, dict) else None
+    if not isinstance(listed, list):
+        raise RecipeError(f"{source}: expected a list under the key 'checkpoints'")
+    rows: dict[str, Checkpoint] = {}
+    for position, fields in enumerate(listed, start=1):
+        row = _parse(fields, f"{source}, row {position}")
+        if row.id in rows:
+            raise RecipeError(f"{source}, row {position}: the id {row.id!r} is used twice; rename one of the rows")
+        rows[row.id] = row
+    return rows
+
+
+def _parse(fields: Any, where: str) -> Checkpoint:
+    named = f" ({fields['id']})" if isinstance(fields, dict) and "id" in fields else ""
+    try:
+        return Checkpoint.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors())
+        raise RecipeError(f"{where}{named}: {problems}") from error
+
+
+@functools.cache
+def _built_in() -> Mapping[str, Checkpoint]:
+    text = resources.files("configs").joinpath("checkpoints.yaml").read_text(encoding="utf-8")
+    return read_rows(text, "configs/checkpoints.yaml")
+
+
+def checkpoints(*, extra: Path | None = None) -> Mapping[str, Checkpoint]:
+    """All rows by id: the built-in ones and the user's own, which win where ids are equal.
+
+    Args:
+        extra: YAML file of the user's own rows; the file named by ``SEAMLINE_CHECKPOINTS`` by default.
+
+    Raises:
+        RecipeError: the extra file is missing or wrong.
+    """
+    named = os.environ.get(EXTRA_ROWS)
+    path = extra or (Path(named) if named else None)
+    if path is None:
+        return _built_in()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"Cannot read the checkpoint rows {path} ({error.strerror}); set {EXTRA_ROWS}") from error
+    return {**_built_in(), **read_rows(text, str(path))}
+
+
+def checkpoint(checkpoint_id: str, *, role: str | None = None, extra: Path | None = None) -> Checkpoint:
+    """The row of that id.
+
+    Args:
+        checkpoint_id: the row's id.
+        role: if given, a row of another role is refused.
+        extra: YAML file of the user's own rows.
+
+    Raises:
+        RecipeError: no such row (with the nearest ids), or one of another role.
+    """
+    rows = checkpoints(extra=extra)
+    row = rows.get(checkpoint_id)
+    if row is None:
+        fitting = [name for name, known in rows.items() if role in (None, known.role)]
+        near = difflib.get_close_matches(checkpoint_id, fitting, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(fitting))}"
+        raise RecipeError(f"No checkpoint {checkpoint_id!r}; {hint}")
+    if role is not None and row.role != role:
+        raise RecipeError(f"Checkpoint {checkpoint_id!r} is a {row.role}, and a {role} is asked for")
+    return row
+
+
+def check_licence(row: Checkpoint, accepted: Collection[str] = ()) -> None:
+    """Refuse non-commercial weights unless their id is among the accepted ones.
+
+    Raises:
+        LicenceRefused: ``row`` is for non-commercial use only and was not accepted.
+    """
+    if not row.commercial and row.id not in accepted:
+        raise LicenceRefused(
+            f"Checkpoint {row.id!r} is under {row.licence}, which forbids commercial use. "
+            f"If you may use it, write 'accept_licence: {row.id}' in the recipe; else choose another checkpoint"
+        )
