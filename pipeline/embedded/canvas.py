@@ -1,0 +1,337 @@
+"""The studio's drawing board: round parts, merged into one lit surface, painted over each other.
+
+A part is a tapered tube or a flat sheet that answers, per pixel, how much it covers, how high it stands and
+where its surface looks. Parts of one piece of clothing merge by height, with their normals blended, so that a
+sleeve grows out of a shoulder without a seam (after Blinn's blobby objects, 1982). Everything is float32; x points right, y down and z
+at the viewer; colours are RGB in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from pipeline.embedded.palette import Floats
+
+Point = Floats
+LIGHT: Floats = np.array([-0.46, -0.55, 0.70], np.float32)
+HALFWAY: Floats = np.array([-0.25, -0.30, 0.92], np.float32)
+
+
+def point(x: float, y: float) -> Point:
+    """A (2,) float32 point or direction."""
+    return np.array([x, y], np.float32)
+
+
+def smooth_profile(ts: Sequence[float], widths: Sequence[float], count: int = 49) -> tuple[Floats, Floats]:
+    """A polyline profile rounded off: ``count`` even stations in [0, 1] and their smoothed values."""
+    t = np.linspace(0, 1, count, dtype=np.float32)
+    w = np.interp(t, np.asarray(ts), np.asarray(widths))
+    kernel = np.array([1, 3, 5, 6, 5, 3, 1], np.float64)
+    padded = np.concatenate([2 * w[0] - w[3:0:-1], w, 2 * w[-1] - w[-2:-5:-1]])
+    return t, np.convolve(padded, kernel / kernel.sum(), "valid").astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A rectangle of the canvas: rows ``y0:y1``, columns ``x0:x1``."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def empty(self) -> bool:
+        """True if the window holds no pixel."""
+        return self.x1 <= self.x0 or self.y1 <= self.y0
+
+    def union(self, other: Window) -> Window:
+        """The smallest window that holds both."""
+        return Window(
+            x0=min(self.x0, other.x0), y0=min(self.y0, other.y0), x1=max(self.x1, other.x1), y1=max(self.y1, other.y1)
+        )
+
+    def inside(self, outer: Window) -> tuple[slice, slice]:
+        """Slices of this window in an array that covers ``outer``."""
+        return slice(self.y0 - outer.y0, self.y1 - outer.y0), slice(self.x0 - outer.x0, self.x1 - outer.x0)
+
+    def grid(self) -> tuple[Floats, Floats]:
+        """Pixel centres: (h, 1) rows and (1, w) columns."""
+        ys = np.arange(self.y0, self.y1, dtype=np.float32)[:, None] + np.float32(0.5)
+        xs = np.arange(self.x0, self.x1, dtype=np.float32)[None, :] + np.float32(0.5)
+        return ys, xs
+
+
+def window_of(points: Floats, margin: float, height: int, width: int) -> Window:
+    """Window around ``points`` (N, 2), grown by ``margin`` px and cut at the canvas."""
+    low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin)
+    x0, y0 = (int(np.clip(v, 0, m)) for v, m in zip(low, (width, height), strict=True))
+    x1, y1 = (int(np.clip(v, 0, m)) for v, m in zip(high, (width, height), strict=True))
+    return Window(x0=x0, y0=y0, x1=x1, y1=y1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """What one part says of each pixel of its window, all (h, w) float32."""
+
+    window: Window
+    alpha: Floats
+    height: Floats
+    nx: Floats
+    ny: Floats
+    nz: Floats
+    along: Floats
+    across: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tube:
+    """A straight round limb from ``start`` to ``end`` with half widths ``widths`` at the stations ``ts``.
+
+    ``depth`` flattens the relief (1 round, 0.3 nearly flat). ``lift`` raises the part in px, so that it wins over
+    its neighbours. ``hem`` bows the far edge outwards, as a round hem seen from above does. ``phase`` shifts the
+    pattern along the axis. ``pleats`` folds the cloth around the axis, growing towards the end.
+    ``slope`` is how much a taper tilts the surface.
+    """
+
+    start: Point
+    end: Point
+    ts: tuple[float, ...] = (0.0, 1.0)
+    widths: tuple[float, ...] = (1.0, 1.0)
+    round_start: bool = False
+    round_end: bool = False
+    depth: float = 1.0
+    lift: float = 0.0
+    hem: float = 0.0
+    phase: float = 0.0
+    pleats: float = 0.0
+    pleat_count: float = 7.0
+    pleat_phase: float = 0.0
+    slope: float = 0.9
+
+    def field(self, height: int, width: int) -> Field:
+        """Coverage, height, normal and cloth coordinates on this part's window."""
+        axis = self.end - self.start
+        length = max(float(np.hypot(axis[0], axis[1])), 1e-3)
+        axis = axis / np.float32(length)
+        side = point(float(-axis[1]), float(axis[0]))
+        reach = max(self.widths)
+        window = window_of(np.stack([self.start, self.end]), reach * 1.35 + 2, height, width)
+        ys, xs = window.grid()
+        dx, dy = xs - self.start[0], ys - self.start[1]
+        a = dx * axis[0] + dy * axis[1]
+        p = dx * side[0] + dy * side[1]
+        stations, half = smooth_profile(self.ts, self.widths)
+        t = np.clip(a * np.float32(1 / length), 0, 1)
+        index = t * np.float32(len(half) - 1)
+        low = np.minimum(index.astype(np.int32), len(half) - 2)
+        part = index - low
+        w = np.maximum(half[low] + (half[low + 1] - half[low]) * part, np.float32(0.3))
+        grade = np.gradient(half)
+        slope = (grade[low] + (grade[low + 1] - grade[low]) * part) * np.float32((len(half) - 1) / length)
+        if self.pleats:
+            w = w + np.float32(0.35 * self.pleats) * w * t * t * np.float32(0.1)
+        u = np.clip(p / w, -1, 1)
+        hem = np.float32(self.hem) * half[-1] * (1 - u * u) if self.hem else np.float32(0)
+        before = np.maximum(-a, 0) if self.round_start else np.float32(0)
+        after = np.maximum(a - np.float32(length), 0) if self.round_end else np.float32(0)
+        over = before + after
+        alpha = np.clip(w - np.sqrt(p * p + over * over) + np.float32(0.5), 0, 1)
+        if not self.round_start:
+            alpha *= np.clip(a + np.float32(0.5), 0, 1)
+        if not self.round_end:
+            alpha *= np.clip(np.float32(length) + hem - a + np.float32(0.5), 0, 1)
+        bow = np.clip(over / w, 0, 1)
+        square = np.maximum(1 - u * u - bow * bow, 0)
+        nz = np.sqrt(square)
+        lean = np.clip(-slope * np.float32(self.slope), -1.2, 1.2) + np.where(a < 0, -bow, bow)
+        push = u
+        if self.pleats:
+            theta = np.arcsin(u * np.float32(0.985)) * np.float32(self.pleat_count)
+            push = u + np.float32(self.pleats) * np.sin(theta + np.float32(self.pleat_phase)) * (
+                t * np.float32(0.9) + np.float32(0.1)
+            )
+        depth = np.float32(self.depth)
+        nx = (side[0] * push + axis[0] * lean) * depth
+        ny = (side[1] * push + axis[1] * lean) * depth
+        return Field(
+            window=window,
+            alpha=alpha,
+            # a round end yields to the part that goes on from there: joints stay smooth
+            height=w * nz * depth + np.float32(self.lift) - over * np.float32(1.1),
+            nx=nx,
+            ny=ny,
+            nz=nz * depth + (1 - depth),
+            along=a + np.float32(self.phase),
+            across=np.arcsin(u * np.float32(0.97)) * w * depth + p * (1 - depth),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A closed outline (N, 2) px, inflated: its rim of ``rim`` px rounds off, its middle is flat."""
+
+    outline: Floats
+    rim: float
+    depth: float = 1.0
+    lift: float = 0.0
+
+    def field(self, height: int, width: int) -> Field:
+        """Coverage, height, normal and plane coordinates on this part's window."""
+        window = window_of(self.outline, 2, height, width)
+        h, w = max(window.y1 - window.y0, 1), max(window.x1 - window.x0, 1)
+        mask = np.zeros((h, w), np.uint8)
+        shifted = np.round((self.outline - np.array([window.x0, window.y0])) * 16 - 8).astype(np.int32)
+        cv2.fillPoly(mask, [shifted], 255, cv2.LINE_AA, 4)
+        alpha = mask.astype(np.float32) / np.float32(255)
+        soft = cv2.GaussianBlur(alpha, (0, 0), max(self.rim * 0.5, 0.6), borderType=cv2.BORDER_CONSTANT)
+        gain = np.float32(self.rim * 1.1 * self.depth)
+        nx = -cv2.Sobel(soft, cv2.CV_32F, 1, 0, ksize=3, scale=0.125) * gain
+        ny = -cv2.Sobel(soft, cv2.CV_32F, 0, 1, ksize=3, scale=0.125) * gain
+        ys, xs = window.grid()
+        center = self.outline.mean(0)
+        zeros = np.zeros_like(alpha)
+        return Field(
+            window=window,
+            alpha=alpha[: window.y1 - window.y0, : window.x1 - window.x0],
+            height=(soft * np.float32(self.rim) + np.float32(self.lift)),
+            nx=nx,
+            ny=ny,
+            nz=np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.02)),
+            along=ys - np.float32(center[1]) + zeros,
+            across=xs - np.float32(center[0]) + zeros,
+        )
+
+
+Part = Tube | Sheet
+
+
+@dataclass(kw_only=True)
+class Surface:
+    """Parts merged: coverage, unit normals and cloth coordinates on ``window``, all (h, w) float32."""
+
+    window: Window
+    alpha: Floats
+    nx: Floats
+    ny: Floats
+    nz: Floats
+    along: Floats
+    across: Floats
+    height: Floats
+
+
+def merge(parts: Sequence[Part], height: int, width: int, blend_px: float) -> Surface | None:
+    """Merge parts by height. ``blend_px`` is how soft the creases between them are. None if all are out of sight."""
+    fields = [f for f in (part.field(height, width) for part in parts) if not f.window.empty]
+    if not fields:
+        return None
+    window = fields[0].window
+    for f in fields[1:]:
+        window = window.union(f.window)
+    shape = (window.y1 - window.y0, window.x1 - window.x0)
+    alpha, total, best, nx, ny, nz, along, across, top = (np.zeros(shape, np.float32) for _ in range(9))
+    for f in fields:
+        at = f.window.inside(window)
+        weight = f.alpha * np.exp(np.clip(f.height * np.float32(1 / blend_px), 0, 40))
+        nx[at] += weight * f.nx
+        ny[at] += weight * f.ny
+        nz[at] += weight * f.nz
+        total[at] += weight
+        alpha[at] = np.maximum(alpha[at], f.alpha)
+        wins = weight > best[at]
+        for target, source in ((best, weight), (along, f.along), (across, f.across), (top, f.height)):
+            np.copyto(target[at], source, where=wins)
+    norm = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + np.float32(1e-12))
+    return Surface(
+        window=window, alpha=alpha, nx=nx * norm, ny=ny * norm, nz=nz * norm, along=along, across=across, height=top
+    )
+
+
+Texture = Callable[[Floats, Floats], Floats]
+"""Cloth coordinates (along, across) in px to colours (h, w, 3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """How a surface takes light: its colour or texture, gloss in [0, 1], its sharpness, and the depth of its folds."""
+
+    color: Floats
+    texture: Texture | None = None
+    gloss: float = 0.0
+    sharpness: float = 24.0
+    folds: float = 0.0
+
+
+def lit(surface: Surface, albedo: Floats, material: Material) -> Floats:
+    """Colours of a surface under the studio's key light from the upper left, sky and bounce: (h, w, 3)."""
+    nx, ny, nz = surface.nx, surface.ny, surface.nz
+    facing = nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2]
+    wrapped = np.maximum(facing * np.float32(0.62) + np.float32(0.38), 0)
+    shade = np.float32(0.74) * wrapped + np.float32(0.17) - np.float32(0.11) * ny + np.float32(0.10)
+    rim = np.float32(0.10) * (1 - nz) ** 3
+    dark = np.clip(1 - shade, 0, 1)
+    tint = np.array([0.90, 0.96, 1.06], np.float32)
+    color: Floats = albedo * (shade + rim)[..., None] * (1 + dark[..., None] * (tint - 1) * np.float32(0.5))
+    if material.gloss > 0:
+        spot = np.clip(nx * HALFWAY[0] + ny * HALFWAY[1] + nz * HALFWAY[2], 0, 1) ** np.float32(material.sharpness)
+        color = color + (np.float32(material.gloss) * spot)[..., None]
+    return color
+
+
+@dataclass(kw_only=True)
+class Canvas:
+    """The picture in the making: colours (H, W, 3), subject coverage (H, W) and a label map with its names."""
+
+    rgb: Floats
+    alpha: Floats
+    labels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+    names: list[str] = field(default_factory=list)
+
+    @classmethod
+    def over(cls, backdrop: Floats) -> Canvas:
+        """A canvas whose paper is ``backdrop`` (H, W, 3)."""
+        shape = backdrop.shape[:2]
+        return cls(rgb=backdrop, alpha=np.zeros(shape, np.float32), labels=np.zeros(shape, np.uint8))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
+    def label(self, name: str) -> int:
+        """Number of ``name`` in the label map, added if new; 0 is the backdrop."""
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name) + 1
+
+    def blend(self, window: Window, color: Floats, alpha: Floats, name: str | None) -> None:
+        """Paint ``color`` (h, w, 3) or (3,) over ``window`` with ``alpha`` (h, w); ``name`` labels what it covers."""
+        at = (slice(window.y0, window.y1), slice(window.x0, window.x1))
+        patch = self.rgb[at]
+        patch += (color - patch) * alpha[..., None]
+        if name is not None:
+            self.alpha[at] = np.maximum(self.alpha[at], alpha)
+            self.labels[at][alpha > 0.5] = self.label(name)
+
+    def darken(self, window: Window, alpha: Floats, strength: float, sigma: float, shift: Point) -> None:
+        """A soft shadow of ``alpha`` on what is painted so far, moved by ``shift`` px and blurred by ``sigma``."""
+        margin = int(np.ceil(sigma * 2.5 + float(np.abs(shift).max()))) + 1
+        h, w = self.size
+        grown = Window(
+            x0=max(window.x0 - margin, 0),
+            y0=max(window.y0 - margin, 0),
+            x1=min(window.x1 + margin, w),
+            y1=min(window.y1 + margin, h),
+        )
+        cast = np.zeros((grown.y1 - grown.y0, grown.x1 - grown.x0), np.float32)
+        cast[window.inside(grown)] = alpha
+        move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+        cast = cv2.warpAffine(cast, move, (cast.shape[1], cast.shape[0]))
+        cast = cv2.GaussianBlur(cast, (0, 0), max(sigma, 0.5))
+        at = (slice(grown.y0, grown.y1), slice(grown.x0, grown.x1))
+        # only what already stands there takes it: the backdrop's shadow is its own business
+        self.rgb[at] *= (1 - np.float32(strength) * cast * self.alpha[at])[..., None]
