@@ -145,10 +145,11 @@ def _sentence(entry: Mapping[str, Any], path: Path, owner: type[BaseModel], fiel
         return f"{shown(value)} cannot be an entry of this list: write text, in quotes if it looks like something else."
     if path[-1] != field:
         return f"{shown(value)} cannot be used here: write text."
-    return _wrong_value(value, schema)
+    return wrong_value(value, schema)
 
 
-def _wrong_value(value: object, schema: Mapping[str, Json]) -> str:
+def wrong_value(value: object, schema: Mapping[str, Json]) -> str:
+    """Return why ``value`` is refused by a field of this JSON Schema, and what to write."""
     wanted = describe(schema)
     parts = schema.get("anyOf", [schema])
     types = {part.get("type") for part in parts}
