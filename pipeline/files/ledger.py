@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from functools import partial
@@ -38,17 +37,7 @@ from pipeline.files.ledger_tables import batches, problems, records
 from pipeline.files.ledger_types import ALLOWED, UNFINISHED, Batch, BatchStatus, Problem, Record, Verdict
 from pipeline.types import Item, ItemState
 
-__all__ = [
-    "ALLOWED",
-    "UNFINISHED",
-    "Batch",
-    "BatchStatus",
-    "Ledger",
-    "Problem",
-    "Record",
-    "Verdict",
-    "ledger_url",
-]
+__all__ = ["ALLOWED", "UNFINISHED", "Batch", "BatchStatus", "Ledger", "Problem", "Record", "Verdict", "ledger_url"]
 
 
 class Ledger:
@@ -293,7 +282,7 @@ class Ledger:
 
     def _lines(self, batch: str) -> Iterator[str]:
         for record in self.records(batch):
-            yield json.dumps(asdict(record), sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
+            yield json.dumps(vars(record), sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
 
     def _page(self, query: sa.Select[Any], size: int) -> list[Record]:
         return [to_record(row) for row in self._all(query.limit(size))]
