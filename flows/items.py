@@ -1,0 +1,135 @@
+"""Items and chunks: the one place where an item's error becomes a record, and the batch goes on."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import logging
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from flows.outcome import ChunkOutcome
+from flows.stages import ItemWay, walk
+from flows.workplace import BatchAddress, Workplace, open_workplace
+from pipeline.errors import ItemError, OutOfMemory, SeamlineError
+from pipeline.files.address import exists, join, write_file
+from pipeline.files.ledger import UNFINISHED, Record
+from pipeline.files.store import DamagedResult
+from pipeline.types import ItemState
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 5
+"""An item that was in work when that many processes died is taken for their cause."""
+
+
+def process_chunk(address: BatchAddress, ids: Sequence[tuple[str, str]]) -> ChunkOutcome:
+    """Bring the items ``ids`` (SKU, view) of a batch to their end, one after the other, and count what was done.
+
+    Items that have ended already are left alone, so a chunk may be given out again after its process has died.
+    """
+    work = open_workplace(address)
+    states: Counter[str] = Counter()
+    executed: Counter[str] = Counter()
+    for sku, view in ids:
+        record = work.ledger.record(work.id, sku, view)
+        state = _process_item(work, record, executed) if record.state in UNFINISHED else record.state
+        states[state.value] += 1
+    return ChunkOutcome(states=dict(states), executed=dict(executed))
+
+
+def is_outdated(work: Workplace, record: Record) -> bool:
+    """Whether an ended item must be done again: other photo, other stages, lost picture. Reads no unchanged photo.
+
+    Items that failed for their own fault stay failed until their photo changes; those that failed for ours (a model,
+    the disk, a bug) are tried again.
+    """
+    if record.state is ItemState.FAILED and record.error not in item_error_names():
+        return True
+    way = ItemWay(work, record)
+    try:
+        digest, keys = way.digest, asdict(way.keys)
+    except ItemError as error:
+        return record.state is not ItemState.FAILED or record.reason != str(error)
+    if record.state is ItemState.FAILED:
+        return record.source_digest != digest
+    changed = any(keys[stage] != key for stage, key in record.keys.items() if stage in keys)
+    return changed or (record.output is not None and not exists(record.output))
+
+
+@lru_cache(maxsize=1)
+def item_error_names() -> frozenset[str]:
+    """Names of the errors that are an item's own fault, as records keep them."""
+    names = {ItemError.__name__}
+    for known in ItemError.__subclasses__():
+        names |= {known.__name__, *(narrower.__name__ for narrower in known.__subclasses__())}
+    return frozenset(names)
+
+
+def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> ItemState:
+    if record.attempts >= MAX_DEATHS:
+        reason = f"the process died {MAX_DEATHS} times while it worked on this item; look at the photo and the memory"
+        return _end(work, record, {"state": ItemState.FAILED, "error": "ProcessDied", "reason": reason})
+    # On the disk before the work begins: a process that is killed cannot say so afterwards.
+    work.ledger.update(work.id, record.sku, record.view, attempts=record.attempts + 1)
+    way = ItemWay(work, record)
+    try:
+        changes = _finish(way)
+    except SeamlineError as error:
+        if isinstance(error, OutOfMemory):
+            _give_memory_back()
+        changes = _failure(error, str(error))
+    except Exception as error:  # noqa: BLE001 - the item boundary: whatever one item does, the others go on
+        if isinstance(error, MemoryError):
+            _give_memory_back()
+        changes = _failure(error, _trace(work, record, error))
+    executed.update(way.executed)
+    known = {"source_digest": way.__dict__.get("digest"), "timings": way.timings, "attempts": 0}
+    return _end(work, record, {**known, **changes})
+
+
+def _finish(way: ItemWay) -> dict[str, Any]:
+    """The fields of the record of an item that was finished or parked. Raises whatever goes wrong."""
+    try:
+        ending = walk(way)
+    except DamagedResult:  # the store removed it when it noticed: this time it is made anew
+        ending = walk(way)
+    fields: dict[str, Any] = {"keys": ending.keys, "scores": ending.scores, "confidence": ending.confidence}
+    if ending.reason is not None:
+        return {**fields, "state": ItemState.PARKED, "reason": ending.reason, "error": None, "output": None}
+    address = join(way.work.folder, "pictures", ending.name)
+    write_file(address, ending.data)
+    return {**fields, "state": ItemState.ACCEPTED, "reason": None, "error": None, "output": address}
+
+
+def _failure(error: Exception, reason: str) -> dict[str, Any]:
+    return {"state": ItemState.FAILED, "error": type(error).__name__, "reason": reason, "output": None}
+
+
+def _end(work: Workplace, record: Record, changes: dict[str, Any]) -> ItemState:
+    ended = work.ledger.update(work.id, record.sku, record.view, **changes)
+    if ended.state is ItemState.FAILED:
+        log.warning("%s/%s failed: %s", record.sku, record.view, ended.reason)
+    return ended.state
+
+
+def _trace(work: Workplace, record: Record, error: Exception) -> str:
+    """Keep the traceback of an error that nobody foresaw, and say where it lies."""
+    name = hashlib.sha256(f"{record.sku}\0{record.view}".encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    address = join(work.folder, "tracebacks", f"{name}.txt")
+    text = "".join(traceback.format_exception(error))
+    write_file(address, f"{record.sku} {record.view} {record.address}\n\n{text}".encode("utf-8", "replace"))
+    return f"{type(error).__name__}: {error}; this is a fault of Seamline, its traceback is in {address}"
+
+
+def _give_memory_back() -> None:
+    """After one item that was too large, the memory is there again for smaller ones."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
