@@ -31,7 +31,7 @@ def render(seed: int, *, size: Size = (512, 512), spec: SceneSpec | None = None)
     """
     if spec is None:
         spec = random_spec(np.random.default_rng([seed, 5]))
-    factor = 2 if max(size) >= SUPERSAMPLE_FROM_PX else 1
+    factor = 2 if max(size) >= SUPERSAMPLE_FROM_PX or spec.kind == "product" else 1
     height, width = size[0] * factor, size[1] * factor
     draw = _DRAWERS[spec.kind]
     canvas, joints = draw(spec, height, width)
