@@ -1,0 +1,298 @@
+"""Where things are: boxes, crops with context, tiles, placement on a canvas, and resizing that names its filter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.pixels.color import SOLID
+from pipeline.types import Alpha, Box, Image, Mask, Size
+
+Pixel = TypeVar("Pixel", bound=np.generic)
+Filter = Literal["area", "lanczos", "cubic", "linear", "nearest"]
+FILTERS: dict[Filter, int] = {
+    "area": cv2.INTER_AREA,
+    "lanczos": cv2.INTER_LANCZOS4,
+    "cubic": cv2.INTER_CUBIC,
+    "linear": cv2.INTER_LINEAR,
+    "nearest": cv2.INTER_NEAREST,
+}
+
+
+# ---- boxes and crops
+
+
+def box_of(mask: Mask) -> Box | None:
+    """Return the smallest box that holds every True pixel, None if there is none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def box_size(box: Box) -> Size:
+    """Return (height, width) of a box."""
+    return box[3] - box[1], box[2] - box[0]
+
+
+def grow_box(box: Box, px: int, size: Size) -> Box:
+    """Return ``box`` grown by ``px`` on each side, kept inside a picture of ``size``."""
+    return max(0, box[0] - px), max(0, box[1] - px), min(size[1], box[2] + px), min(size[0], box[3] + px)
+
+
+def crop(array: NDArray[Pixel], box: Box) -> NDArray[Pixel]:
+    """Return a view of ``array`` (H, W, ...) inside ``box``."""
+    return array[box[1] : box[3], box[0] : box[2]]
+
+
+def context_box(box: Box, size: Size, *, factor: float = 1.2, floor_px: int = 32, aspect: float | None = None) -> Box:
+    """Return ``box`` with context around it, wholly inside a picture of ``size``.
+
+    Each side becomes at least ``factor`` times as long and at least ``floor_px`` longer on each end; then the shorter
+    one grows until width / height = ``aspect``. A side that would exceed the picture is cut to it (the aspect then
+    gives way); a box at the picture's edge is moved inwards rather than cut.
+    """
+    height, width = box_size(box)
+    want_h = max(height * factor, height + 2 * floor_px)
+    want_w = max(width * factor, width + 2 * floor_px)
+    if aspect is not None:
+        want_h, want_w = max(want_h, want_w / aspect), max(want_w, want_h * aspect)
+    x0, x1 = _interval(box[0], box[2], want_w, size[1])
+    y0, y1 = _interval(box[1], box[3], want_h, size[0])
+    return x0, y0, x1, y1
+
+
+def _interval(low: int, high: int, want: float, limit: int) -> tuple[int, int]:
+    """Return an interval of about ``want`` around [low, high), moved into [0, limit)."""
+    length = min(limit, math.ceil(want - 1e-6))
+    start = round((low + high - length) / 2)
+    start = min(max(start, 0), limit - length)
+    return start, start + length
+
+
+def paste(image: Image, patch: Image, box: Box, mask: Mask | None = None) -> Image:
+    """Return ``image`` with ``patch`` in ``box``; with ``mask`` (the box's size) only where it is True.
+
+    Every other pixel is bit for bit that of ``image``. Raises ValueError if patch and box differ in size.
+    """
+    if patch.shape[:2] != box_size(box):
+        raise ValueError(f"a patch of {patch.shape[:2]} does not fit a box of {box_size(box)}")
+    result = image.copy()
+    target = result[box[1] : box[3], box[0] : box[2]]
+    target[...] = patch if mask is None else np.where(mask[..., None], patch, target)
+    return result
+
+
+# ---- resizing
+
+
+def resize(
+    array: NDArray[np.uint8] | NDArray[np.float32], size: Size, kind: Filter
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Resize (H, W[, C]) to ``size`` = (height, width) with the named filter; dtype is kept."""
+    if array.shape[:2] == size:
+        return array
+    return np.asarray(cv2.resize(array, size[::-1], interpolation=FILTERS[kind]), dtype=array.dtype)
+
+
+def filter_for(old: Size, new: Size) -> Filter:
+    """Return `area` where a picture shrinks on either side, `lanczos` where it grows."""
+    return "area" if new[0] < old[0] or new[1] < old[1] else "lanczos"
+
+
+def resize_image(image: Image, size: Size) -> Image:
+    """Resize a picture: area averaging down, Lanczos up."""
+    return np.asarray(resize(image, size, filter_for(image.shape[:2], size)), dtype=np.uint8)
+
+
+def resize_alpha(alpha: Alpha, size: Size) -> Alpha:
+    """Resize a matte: area averaging down, cubic up, clamped to [0, 1]."""
+    kind: Filter = "area" if filter_for((alpha.shape[0], alpha.shape[1]), size) == "area" else "cubic"
+    return np.clip(resize(alpha, size, kind), 0, 1).astype(np.float32, copy=False)
+
+
+def resize_mask(mask: Mask, size: Size) -> Mask:
+    """Resize a mask: nearest neighbour, as all label maps."""
+    return np.asarray(resize(mask.astype(np.uint8), size, "nearest"), dtype=np.bool_)
+
+
+def resize_cutout(image: Image, alpha: Alpha, size: Size) -> tuple[Image, Alpha]:
+    """Resize a picture together with its matte, weighted by it: no dark or light rim of what lay behind.
+
+    Where the matte is 1 all around, this is `resize_image`. Returns (image, alpha) at ``size``.
+    """
+    if image.shape[:2] == size:
+        return image, alpha
+    small_alpha = resize_alpha(alpha, size)
+    kind = filter_for((alpha.shape[0], alpha.shape[1]), size)
+    weight = np.asarray(resize(alpha, size, kind), dtype=np.float32)
+    weighted = np.asarray(resize(image * alpha[..., None].astype(np.float32), size, kind), dtype=np.float32)
+    plain = np.asarray(resize(image.astype(np.float32), size, kind), dtype=np.float32)
+    safe = (weight > 0.02)[..., None]
+    mixed = np.where(safe, weighted / np.maximum(weight, 0.02)[..., None], plain)
+    colors = np.where((weight >= SOLID)[..., None], plain, mixed)
+    return np.rint(np.clip(colors, 0, 255)).astype(np.uint8), small_alpha
+
+
+# ---- tiles
+
+
+def tile_spans(length: int, tile_px: int, overlap_px: int) -> list[tuple[int, int]]:
+    """Return equal intervals that cover ``range(length)``, none longer than ``tile_px``.
+
+    Neighbours share at least ``overlap_px``; three never meet. Equal, so that all tiles of a picture have one shape.
+    Raises ValueError unless ``overlap_px`` is at most a third of ``tile_px``.
+    """
+    if overlap_px * 3 > tile_px:
+        raise ValueError(f"an overlap of {overlap_px} px is more than a third of a tile of {tile_px} px")
+    if length <= tile_px:
+        return [(0, length)]
+    count = math.ceil((length - overlap_px) / (tile_px - overlap_px))
+    tile = math.ceil((length + (count - 1) * overlap_px) / count)
+    starts = [round(i * (length - tile) / (count - 1)) for i in range(count)]
+    return [(start, start + tile) for start in starts]
+
+
+def tiles(size: Size, tile_px: int, overlap_px: int) -> list[Box]:
+    """Return boxes of one shape, row by row, that cover a picture of ``size`` with overlap (see `tile_spans`)."""
+    rows, columns = tile_spans(size[0], tile_px, overlap_px), tile_spans(size[1], tile_px, overlap_px)
+    return [(x0, y0, x1, y1) for y0, y1 in rows for x0, x1 in columns]
+
+
+def span_weights(spans: list[tuple[int, int]], margin_px: int = 0) -> list[NDArray[np.float32]]:
+    """Return one weight vector a span; over all spans the weights of each position add up to 1.
+
+    In an overlap one weight falls and the other rises linearly. The ``margin_px`` positions nearest to an inner end of
+    a span weigh exactly 0: a convolution's result there depends on what lies beyond the tile.
+    """
+    weights = [np.ones(end - start, np.float32) for start, end in spans]
+    for left, right in zip(range(len(spans) - 1), range(1, len(spans)), strict=True):
+        start, end = spans[right][0], spans[left][1]
+        margin = min(margin_px, (end - start - 1) // 2)
+        inner = end - start - 2 * margin
+        rise = np.concatenate(
+            [np.zeros(margin), (np.arange(inner) + 0.5) / inner, np.ones(margin)], dtype=np.float32, casting="same_kind"
+        )
+        weights[left][start - spans[left][0] :] *= 1 - rise
+        weights[right][: end - start] *= rise
+    return weights
+
+
+def tile_weights(size: Size, tile_px: int, overlap_px: int, margin_px: int = 0) -> list[NDArray[np.float32]]:
+    """Return one (h, w) weight array a box of `tiles`, in its order: a partition of unity over the picture."""
+    rows = span_weights(tile_spans(size[0], tile_px, overlap_px), margin_px)
+    columns = span_weights(tile_spans(size[1], tile_px, overlap_px), margin_px)
+    return [np.outer(row, column) for row in rows for column in columns]
+
+
+# ---- placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edges:
+    """Which edges of its picture cut the subject off."""
+
+    left: bool = False
+    top: bool = False
+    right: bool = False
+    bottom: bool = False
+
+    def __bool__(self) -> bool:
+        """Return whether any edge cuts the subject."""
+        return self.left or self.top or self.right or self.bottom
+
+    def names(self) -> list[str]:
+        """Return the names of the cutting edges."""
+        return [name for name in ("left", "top", "right", "bottom") if getattr(self, name)]
+
+
+def cut_edges(mask: Mask, *, within_px: int = 2, share: float = 0.04) -> Edges:
+    """Return the picture edges that cut the subject: it touches them along more than ``share`` of its own side.
+
+    ``within_px``: how near to the edge counts as touching (mattes often end a pixel early).
+    """
+    box = box_of(mask)
+    if box is None:
+        return Edges()
+    height, width = box_size(box)
+
+    def cuts(strip: Mask, axis: int, length: int) -> bool:
+        return int(strip.any(axis=axis).sum()) > max(2, share * length)
+
+    return Edges(
+        left=cuts(mask[:, :within_px], 1, height),
+        top=cuts(mask[:within_px], 0, width),
+        right=cuts(mask[:, -within_px:], 1, height),
+        bottom=cuts(mask[-within_px:], 0, width),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a subject goes: canvas = (source - origin) * scale + offset, both (x, y).
+
+    ``canvas`` is the canvas that fits (smaller than asked where growth was limited), ``box`` the subject's box on it.
+    """
+
+    canvas: Size
+    scale: float
+    box: Box
+
+
+def place(
+    box: Box,
+    canvas: Size,
+    *,
+    fill: float,
+    cut: Edges | None = None,
+    max_growth: float = math.inf,
+    snap: float = 0.015,
+) -> Placement:
+    """Return the scale and box that make a subject's ``box`` fill ``fill`` of the canvas, centred.
+
+    Longest-side rule: the side of the box that is longest in relation to the canvas takes ``fill`` of it.
+    A side where the picture's edge cuts the subject stays on that edge of the canvas, so that no cut body floats; the
+    opposite side keeps the usual margin. Cut on both opposite edges, the subject spans the canvas (and is cropped
+    in the other direction if need be). If the scale would exceed ``max_growth``, the canvas becomes smaller instead.
+    A scale within ``snap`` of 1 becomes exactly 1: then the subject's pixels are carried unchanged.
+    """
+    cut = cut or Edges()
+    height, width = box_size(box)
+    room_w, must_w = _room(canvas[1], fill, cut.left, cut.right)
+    room_h, must_h = _room(canvas[0], fill, cut.top, cut.bottom)
+    scale = min(room_w / width, room_h / height)
+    scale = max(scale, must_w / width, must_h / height)
+    if scale > max_growth:
+        shrink = max_growth / scale
+        canvas = max(1, round(canvas[0] * shrink)), max(1, round(canvas[1] * shrink))
+        scale = max_growth
+    spans = (cut.left and cut.right) or (cut.top and cut.bottom)
+    if abs(scale - 1) <= snap and not spans:
+        scale = 1.0
+    new_h, new_w = max(1, round(height * scale)), max(1, round(width * scale))
+    x0 = _start(canvas[1], new_w, cut.left, cut.right)
+    y0 = _start(canvas[0], new_h, cut.top, cut.bottom)
+    return Placement(canvas=canvas, scale=scale, box=(x0, y0, x0 + new_w, y0 + new_h))
+
+
+def _room(length: int, fill: float, low_cut: bool, high_cut: bool) -> tuple[float, float]:
+    """Return the most and the least that a subject may take of a canvas side."""
+    if low_cut and high_cut:
+        return length, length
+    if low_cut or high_cut:
+        return length * (1 + fill) / 2, 0
+    return length * fill, 0
+
+
+def _start(length: int, taken: int, low_cut: bool, high_cut: bool) -> int:
+    """Return where a subject of ``taken`` px starts on a side of ``length`` px."""
+    if low_cut and not high_cut:
+        return 0
+    if high_cut and not low_cut:
+        return length - taken
+    return (length - taken) // 2
