@@ -21,7 +21,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import monitor
 from flows.chunks import open_shards, shard_chunks
 from flows.crew import ItemId, crew
-from flows.finishing import Summary, batch_log, finish_batch
+from flows.finishing import Summary, finish_batch
+from flows.logs import batch_log
 from flows.outcome import ChunkOutcome, add_up
 from flows.planning import plan_batch, sole_run
 from flows.workplace import BatchAddress

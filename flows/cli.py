@@ -163,7 +163,12 @@ def clean(
     from pipeline.files.ledger import ledger_url
 
     book, store = open_files(runs, ledger_url(runs, ledger))
-    typer.echo(str(clean_store(store, book, max_bytes=parse_size(budget), dry_run=dry_run)))
+    report = clean_store(store, book, max_bytes=parse_size(budget), dry_run=dry_run)
+    done = "would remove" if dry_run else "removed"
+    typer.echo(
+        f"{done} {report.results_removed} of {report.results_before} results and {report.leftovers_removed} leftovers; "
+        f"the store takes {report.bytes_after / 1e9:.2f} GB, {report.bytes_protected / 1e9:.2f} GB of it protected"
+    )
 
 
 @app.command()

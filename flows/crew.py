@@ -6,8 +6,10 @@ A process that dies (out of memory, a crash in native code) is replaced and its 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +19,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from flows.items import process_chunk
+from flows.logs import LOGGERS, log_file, log_handler
 from flows.outcome import ChunkOutcome
 from flows.workplace import BatchAddress
 from pipeline.errors import SeamlineError
@@ -53,7 +56,7 @@ class Crew:
             return process_chunk(address, ids)
         # Each death counts an attempt of the item that was in work; the rest is for deaths by a neighbour's fault.
         for _ in range(5 * len(ids) + 10):
-            pool = self._open()
+            pool = self._open(address)
             try:
                 return pool.submit(process_chunk, address, ids).result()
             except BrokenProcessPool:
@@ -67,7 +70,7 @@ class Crew:
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _open(self) -> ProcessPoolExecutor:
+    def _open(self, address: BatchAddress) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
                 cores = max(1, _cores() // self.workers)
@@ -76,7 +79,9 @@ class Crew:
                     os.environ.setdefault(name, str(cores))
                 # Spawned, not forked: CUDA and threads do not survive a fork.
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self.workers, context, initializer=_end_with_parent)
+                self._pool = ProcessPoolExecutor(
+                    self.workers, context, initializer=_begin_worker, initargs=(log_file(address),)
+                )
             return self._pool
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
@@ -118,6 +123,19 @@ def _free_memory() -> int:
         return int(available.split()[1]) * 1024
     except (OSError, StopIteration, ValueError):
         return 4 * MEMORY_PER_WORKER
+
+
+def _begin_worker(log: str | None) -> None:
+    """Prepare a new process: its log and its native libraries' chatter go to a file, interrupts are its parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if log is not None:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        handler = log_handler(log)
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(handler)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from flows.outcome import ChunkOutcome, Tally, tally
 from flows.planning import latest_pointer
 from flows.workplace import BatchAddress, Workplace, open_workplace
-from pipeline.files.address import is_local, join, local_path, make_folder, write_file
+from pipeline.files.address import join, write_file
 from pipeline.files.ledger import BatchStatus
 from pipeline.files.report import write_contact_sheet
 from pipeline.files.store import canonical_json
@@ -18,7 +15,7 @@ from pipeline.files.store import canonical_json
 PICTURES = "pictures"
 RECORDS = "records.jsonl"
 SUMMARY = "summary.json"
-LOG = "batch.log"
+BAD_ROWS = "bad-rows.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +33,11 @@ class Summary:
     @property
     def lines(self) -> list[str]:
         """The last words of a run."""
+        bad = self.tally.bad_rows
         return [
             self._done,
             self.tally.line,
+            *([f"bad rows       {bad} of the failed, told in {join(self.folder, BAD_ROWS)}"] if bad else []),
             f"pictures       {join(self.folder, PICTURES)}",
             f"contact sheet  {self.sheet}",
             f"records        {join(self.folder, RECORDS)}",
@@ -83,6 +82,10 @@ def finish_batch(address: BatchAddress, did: ChunkOutcome, seconds: float) -> Su
 
 def _write_files(work: Workplace) -> str:
     work.ledger.export_jsonl(work.id, join(work.folder, RECORDS))
+    problems = work.ledger.problems(work.id)
+    if problems:
+        lines = (canonical_json(asdict(problem), of="a bad row") for problem in problems)
+        write_file(join(work.folder, BAD_ROWS), ("\n".join(lines) + "\n").encode())
     sheet = write_contact_sheet(work.ledger, work.store, work.id, work.folder)
     return str(sheet)
 
@@ -90,25 +93,3 @@ def _write_files(work: Workplace) -> str:
 def _write_summary(work: Workplace, summary: Summary) -> None:
     body = {"batch": work.id, "counts": asdict(summary.tally), "did": asdict(summary.did), "seconds": summary.seconds}
     write_file(join(work.folder, SUMMARY), canonical_json(body, of="the summary").encode() + b"\n")
-
-
-@contextmanager
-def batch_log(address: BatchAddress) -> Iterator[None]:
-    """Keep Seamline's log of this process in the batch's folder for the length of the block (local ``runs`` only)."""
-    work = open_workplace(address)
-    if not is_local(work.folder):
-        yield
-        return
-    folder = local_path(work.folder)
-    make_folder(folder)
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("flows", "masks", "pipeline")]
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from flows.outcome import ChunkOutcome
-from flows.stages import ItemWay, walk
+from flows.stages import walk
+from flows.way import ItemWay
 from flows.workplace import BatchAddress, Workplace, open_workplace
 from pipeline.errors import ItemError, OutOfMemory, SeamlineError
 from pipeline.files.address import exists, join, write_file

@@ -82,6 +82,6 @@ def _show_lines(plan: Plan, console: Console, stop: threading.Event) -> None:
         if now is not None:
             done = plan.todo - now.left
             speed = done / (time.monotonic() - began)
-            left = f", {now.left / speed:.0f} s left" if speed else ""
+            speed_words = f", {pace(speed)}, {now.left / speed:.0f} s left" if speed else ""
             words = f"finished {now.finished}, parked {now.parked}, failed {now.failed}"
-            console.print(f"{done} of {plan.todo} items, {pace(speed)}{left} ({words})", highlight=False)
+            console.print(f"{done} of {plan.todo} items{speed_words} ({words})", highlight=False)

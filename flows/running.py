@@ -14,7 +14,8 @@ from dataclasses import asdict
 
 from flows.chunks import run_directly
 from flows.crew import crew
-from flows.finishing import Summary, batch_log, finish_batch
+from flows.finishing import Summary, finish_batch
+from flows.logs import batch_log
 from flows.outcome import ChunkOutcome
 from flows.planning import Plan, plan_batch, sole_run
 from flows.server import find_server, use_server

@@ -1,0 +1,179 @@
+"""One item on its way: what it reads, the keys of its stages, what was executed and how long it took.
+
+Keys are made of keys and of the recipe's fields, never of pixels, so what is left to do is known without opening a
+photo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.sources import source_digest
+from flows.workplace import Workplace
+from pipeline.errors import NothingFound
+from pipeline.files.address import exists, join
+from pipeline.files.ledger import Record
+from pipeline.files.marketplace import Marketplace, marketplace
+from pipeline.files.picture import decode_picture, read_bytes
+from pipeline.files.recipe import Recipe
+from pipeline.files.store import Result, stage_key
+from pipeline.types import Json, Picture
+
+VERSIONS = {"subject": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
+"""Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
+
+Made = tuple[dict[str, bytes], Json]
+"""Files and meta of a result, as `Store.put` takes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageKeys:
+    """Keys of an item's results by stage."""
+
+    subject: str
+    compose: str
+    export: str
+    checks: str
+
+
+class ItemWay:
+    """One item on its way: what it reads, opened when needed; which stages were executed, and their seconds."""
+
+    def __init__(self, work: Workplace, record: Record) -> None:
+        """Reads nothing yet."""
+        self.work = work
+        self.record = record
+        self.item = record.item
+        self.executed: Counter[str] = Counter()
+        self.timings: dict[str, float] = {}
+        self._bytes: bytes | None = None
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe with the row's own values. Raises ItemError for a value that is none."""
+        return self.work.recipe.for_item(self.item)
+
+    @cached_property
+    def marketplace(self) -> Marketplace:
+        """The row of rules that the picture follows."""
+        return marketplace(self.recipe.export.marketplace)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the photo's bytes. Raises UnreadableImage if there is no such file."""
+        digest, self._bytes = source_digest(self.item.address, self.work.store)
+        return digest
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The decoded photo. Raises UnreadableImage."""
+        _ = self.digest
+        data, self._bytes = self._bytes or read_bytes(self.item.address), None
+        return decode_picture(data, self.item.address)
+
+    @cached_property
+    def seed(self) -> int:
+        """The item's own seed: of the batch's seed, SKU and view, whatever its place in the catalog."""
+        return item_seed(self.recipe.batch.seed, self.item.sku, self.item.view)
+
+    @cached_property
+    def keys(self) -> StageKeys:
+        """The keys of all stages; opens no photo whose digest is known."""
+        return make_keys(self)
+
+    def stage(self, name: str, key: str, make: Callable[[], Made]) -> Result:
+        """The result of a stage: out of the store, or made and put there."""
+        found = self.work.store.get(key, verify=False)
+        if found is not None:
+            return found
+        began = time.perf_counter()
+        files, meta = make()
+        self.executed[name] += 1
+        result = self.work.store.put(key, files, meta)
+        self.timings[name] = round(time.perf_counter() - began, 4)
+        return result
+
+
+def item_seed(batch_seed: int, sku: str, view: str, attempt: int = 0) -> int:
+    """63-bit seed of one attempt at one item, independent of its place in the catalog and of its neighbours."""
+    text = f"{batch_seed}\0{sku}\0{view}\0{attempt}"
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1
+
+
+def make_keys(way: ItemWay) -> StageKeys:
+    """The keys of all stages of an item. Raises ItemError for a row, a photo or a mask file that is not there."""
+    recipe = way.recipe
+    what = recipe.subject.model_dump(mode="json", exclude={"park_below", "masks"})
+    subject = key_of("subject", what, [way.digest, *_mask_digest(way)])
+    look = {
+        "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
+        "shadow": recipe.shadow.model_dump(mode="json"),
+        "upscale": recipe.upscale.model_dump(mode="json"),
+        "marketplace": way.marketplace.model_dump(mode="json", include=_FRAMING),
+        "longest_px": recipe.export.longest_px,
+        "seed": way.seed,
+    }
+    compose = key_of("compose", look, [subject, *_backdrop_digest(way)])
+    file = {
+        "recipe": recipe.name,
+        "seed": way.seed,
+        "sku": way.item.sku,
+        "view": way.item.view,
+        "marketplace": way.marketplace.model_dump(mode="json", exclude=_PROSE),
+        "format": recipe.export.format,
+        "quality": recipe.export.quality,
+    }
+    export = key_of("export", file, [compose, way.digest])
+    checks = key_of("checks", {"marketplace": way.marketplace.model_dump(mode="json", exclude=_PROSE)}, [export])
+    return StageKeys(subject=subject, compose=compose, export=export, checks=checks)
+
+
+_FRAMING = {
+    "aspect",
+    "advised_px",
+    "max_px",
+    "min_px",
+    "min_short_px",
+    "fill_low",
+    "fill_high",
+    "fill_target",
+    "background",
+}
+_PROSE = {"title", "people", "page", "url", "read_on", "verified"}
+
+
+def key_of(stage: str, recipe_slice: Json, inputs: list[str], fingerprint: str = "") -> str:
+    """`stage_key` with the stage's version."""
+    return stage_key(stage, VERSIONS[stage], recipe_slice, inputs, fingerprint)
+
+
+def mask_address(way: ItemWay) -> str | None:
+    """The item's mask file: ``SKU.VIEW.png``, else ``SKU.png``. `finder: file` needs one, `auto` takes it if there."""
+    folder, finder = way.recipe.subject.masks, way.recipe.subject.finder
+    if finder not in ("file", "auto") or folder is None:
+        return None
+    names = [f"{way.item.sku}.{way.item.view}.png", f"{way.item.sku}.png"]
+    found = next((join(folder, name) for name in names if exists(join(folder, name))), None)
+    if found is None and finder == "file":
+        raise NothingFound(f"{way.item.sku}/{way.item.view}: {folder} has neither {names[0]} nor {names[1]}")
+    return found
+
+
+def _mask_digest(way: ItemWay) -> list[str]:
+    address = mask_address(way)
+    return [source_digest(address, way.work.store)[0]] if address else []
+
+
+def _backdrop_digest(way: ItemWay) -> list[str]:
+    picture = way.recipe.background.picture
+    return [source_digest(picture, way.work.store)[0]] if has_picture(way.recipe) and picture else []
+
+
+def has_picture(recipe: Recipe) -> bool:
+    """Whether the backdrop is a picture."""
+    return recipe.background.kind == "picture"
