@@ -171,7 +171,7 @@ def _zip(pixels: Pixels) -> bytes:
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("photo.txt", "not here")
+        archive.writestr(zipfile.ZipInfo("photo.txt"), "not here")
     return file.getvalue()
 
 

@@ -34,7 +34,7 @@ def deep_pixels(opened: PilImage.Image, data: bytes, name: str, notes: list[str]
     if levels.shape[:2] != (opened.height, opened.width):
         raise UnreadableImage(f"{name}: its size is not the same to two decoders; save it anew as 8-bit PNG")
     rgb = levels[..., [2, 1, 0, 3][: levels.shape[2]]].astype(np.uint16)
-    if _is_premultiplied(opened) and rgb.shape[2] == 4:
+    if is_premultiplied(opened) and rgb.shape[2] == 4:
         notes.append("premultiplied alpha divided out")
         rgb = _straight(rgb)
     notes.append("16 bit to 8")
@@ -87,7 +87,8 @@ def _is_deep_colour(opened: PilImage.Image, data: bytes) -> bool:
     return False
 
 
-def _is_premultiplied(opened: PilImage.Image) -> bool:
+def is_premultiplied(opened: PilImage.Image) -> bool:
+    """Whether a TIFF says that its colours are already multiplied by its alpha."""
     return opened.format == "TIFF" and _ASSOCIATED_ALPHA in _tag(opened, _EXTRA_SAMPLES, ())
 
 

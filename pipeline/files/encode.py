@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image as PilImage
-from PIL import ImageCms, PngImagePlugin, TiffImagePlugin
+from PIL import ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from pipeline.errors import ItemError
 from pipeline.files.provenance import Provenance, xmp_packet
@@ -22,6 +25,7 @@ LOSSY = frozenset({"jpeg", "webp", "avif"})
 
 FULL_CHROMA_QUALITY = 80
 """From this quality on, JPEG and AVIF keep colour at full resolution (4:4:4): red on white bleeds at 4:2:0."""
+_LOCK = threading.Lock()
 _XMP_TAG = 700
 _BYTE = 1
 
@@ -56,7 +60,8 @@ def encode_picture(
     options = _options(file_format, quality, packet, dpi)
     file = io.BytesIO()
     try:
-        _joined(image, alpha).save(file, file_format.upper(), icc_profile=srgb_profile(), **options)
+        with _room_for(4 * image.nbytes // 3):
+            _joined(image, alpha).save(file, file_format.upper(), icc_profile=srgb_profile(), **options)
     except (OSError, ValueError) as error:
         height, width = image.shape[:2]
         raise ItemError(
@@ -64,6 +69,21 @@ def encode_picture(
             "lower export.longest_px or choose another format"
         ) from error
     return file.getvalue()
+
+
+@contextmanager
+def _room_for(size: int) -> Iterator[None]:
+    """Give Pillow's encoder a buffer of ``size`` bytes.
+
+    An optimised or progressive JPEG is written in one piece, and Pillow's guess of one byte a pixel is too small for
+    noisy pictures: "broken data stream when writing". The buffer's size is a global of Pillow, so it is put back.
+    """
+    with _LOCK:
+        previous, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, max(ImageFile.MAXBLOCK, size)
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = previous
 
 
 @cache

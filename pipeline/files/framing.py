@@ -46,24 +46,32 @@ def measure_backdrop(image: Image, colour: tuple[int, int, int]) -> Backdrop:
     """Compare a picture's backdrop with the colour that it must have to the last level."""
     border = border_pixels(image)
     away = _distance(border, colour)
-    backdrop = connected_backdrop(image, colour)
-    grown = cv2.dilate((~backdrop).astype(np.uint8), np.ones((2 * _CLEAR_OF_EDGES_PX + 1,) * 2, np.uint8)) > 0
-    clear = backdrop & ~grown
-    levels = _distance(image, colour)[clear]
+    distance = _distance(image, colour)
+    strong = (distance > PRODUCT_LEVELS).astype(np.uint8)
+    near_product = cv2.dilate(strong, np.ones((2 * _CLEAR_OF_EDGES_PX + 1,) * 2, np.uint8)) > 0
+    levels = distance[connected_backdrop(image, colour) & ~near_product]
     off = levels[levels > 0]
-    counts = np.bincount(off, minlength=NEAR_LEVELS + 3).astype(float)
-    # A flat tint sits on one or two levels; a shadow's tail spreads over all of them.
-    peak = max((counts[start : start + 2].sum() for start in range(1, NEAR_LEVELS + 1)), default=0.0)
     share = off.size / max(1, levels.size)
-    flat = off.size > 0 and peak / off.size > 0.6
+    shaded = _is_shade(off)
     median = np.median(border.reshape(-1, 3), axis=0).astype(int)
     return Backdrop(
         border_off=float((away > 0).mean()),
         border_near=float((away <= NEAR_LEVELS).mean()),
-        haze=share if flat else 0.0,
-        shade=0.0 if flat else share,
+        haze=0.0 if shaded else share,
+        shade=share if shaded else 0.0,
         typical=(int(median[0]), int(median[1]), int(median[2])),
     )
+
+
+def _is_shade(off: NDArray[np.int16]) -> bool:
+    """Whether distances from the backdrop's colour thin out like a shadow's tail: most by one level, fewer by more.
+
+    A flat tint (254 everywhere) sits on one level; the rest of a photographed backdrop peaks further away.
+    """
+    if not off.size:
+        return False
+    shares = np.bincount(off, minlength=4) / off.size
+    return bool(shares[1] >= 0.7 * shares.max() and shares[2:4].min() >= 0.04)
 
 
 def connected_backdrop(image: Image, colour: tuple[int, int, int], *, smooth: bool = False) -> Mask:

@@ -19,7 +19,7 @@ from pipeline.files.framing import (
     touches_border,
 )
 from pipeline.files.marketplace import Marketplace
-from pipeline.files.opening import open_header
+from pipeline.files.opening import hearing, open_header
 from pipeline.files.picture import Limits, decode_picture
 from pipeline.files.provenance import read_provenance
 from pipeline.types import Picture
@@ -75,7 +75,7 @@ def _file_findings(data: bytes, picture: Picture, row: Marketplace) -> Iterator[
     if row.max_bytes is not None and len(data) > row.max_bytes:
         found, asked = f"{len(data) / 1e6:.2f} MB", f"at most {row.max_bytes / 1e6:g} MB"
         yield Finding(rule="file-size", severity="error", found=found, asked=asked, fixable=True)
-    with open_header(data) as opened:
+    with hearing(), open_header(data) as opened:
         mode, profile = opened.mode, opened.info.get("icc_profile")
     if mode in ("CMYK", "LAB"):
         yield Finding(rule="colour-mode", severity="error", found=mode, asked="RGB", fixable=True)

@@ -206,7 +206,7 @@ def file_name(row: Marketplace, sku: str, view: str, *, file_format: str | None 
     joint = _NAMING.fullmatch(row.naming)
     separator = joint[1] if joint else "."
     # The view never holds the separator, so the last one in a name always splits SKU from view.
-    safe_sku = _safe(sku, r"[^A-Za-z0-9_.-]")
+    safe_sku = _safe(sku, r"[^A-Za-z0-9_.-]") or "~"
     safe_view = _safe(view, rf"[^A-Za-z0-9_-]|{re.escape(separator)}")
     stem = row.naming.format(sku=safe_sku, view=safe_view or "main", slot=_slot(safe_view))
     if len(stem) > 200:

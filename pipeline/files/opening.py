@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image as PilImage
 
@@ -18,7 +21,7 @@ DECODER_ERRORS = (
 )  # fmt: skip
 """What Pillow's decoders raise on damaged input: more than its documentation says."""
 
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()
 
 
 def open_header(data: bytes) -> PilImage.Image:
@@ -33,3 +36,18 @@ def open_header(data: bytes) -> PilImage.Image:
             return PilImage.open(io.BytesIO(data), formats=FORMATS)
         finally:
             PilImage.MAX_IMAGE_PIXELS = previous
+
+
+@contextmanager
+def hearing() -> Iterator[list[str]]:
+    """What Pillow warns of inside the block (damaged EXIF tags and the like), each sentence once.
+
+    Python's warning filters are a global of the process too: one thread at a time is inside.
+    """
+    sentences: list[str] = []
+    with _LOCK, warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            yield sentences
+        finally:
+            sentences += dict.fromkeys(" ".join(str(warning.message).split())[:120] for warning in heard)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image as PilImage
@@ -16,9 +17,9 @@ from PIL import UnidentifiedImageError
 
 from pipeline.errors import StoreError, UnreadableImage
 from pipeline.files.colour import to_srgb
-from pipeline.files.depth import deep_pixels, reduce_depth
+from pipeline.files.depth import deep_pixels, is_premultiplied, reduce_depth
 from pipeline.files.encode import encode_picture
-from pipeline.files.opening import DECODER_ERRORS, open_header
+from pipeline.files.opening import DECODER_ERRORS, hearing, open_header
 from pipeline.files.sniff import describe, png_damage
 from pipeline.types import Alpha, Picture
 
@@ -63,12 +64,9 @@ def read_picture(address: str, *, limits: Limits = DEFAULT_LIMITS) -> Picture:
 
 def read_bytes(address: str, *, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> bytes:
     """The bytes at ``address``, reading no more than ``max_bytes``. Raises UnreadableImage and StoreError."""
-    from pipeline.files.address import locate
-
     try:
         if "://" in address:
-            fs, path = locate(address)
-            with fs.open(path, "rb") as file:
+            with _remote_file(address) as file:
                 data: bytes = file.read(max_bytes + 1)
         else:
             with Path(address).open("rb") as file:
@@ -81,7 +79,7 @@ def read_bytes(address: str, *, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> by
         raise UnreadableImage(f"{address}: may not be read; check its rights or your credentials") from error
     except ValueError as error:  # a NUL in a path, a malformed URL
         raise UnreadableImage(f"{address!r}: is not a usable address ({error}); correct the catalog") from error
-    except (OSError, *_remote_errors()) as error:
+    except _unreachable() as error:
         if not _is_about_the_name(error):
             raise StoreError(f"{address}: could not be read ({error}); check the network and try again") from error
         raise UnreadableImage(f"{address}: is not a usable address ({error}); correct the catalog") from error
@@ -102,11 +100,12 @@ def decode_picture(data: bytes, name: str, *, limits: Limits = DEFAULT_LIMITS) -
     if not data:
         raise UnreadableImage(f"{name}: is empty (0 bytes); copy the photo again")
     try:
-        with open_header(data) as opened:
+        with hearing() as warned, open_header(data) as opened:
             _check_size(opened.size, name, limits)
             if opened.format == "PNG" and (damage := png_damage(data)):
                 raise ValueError(damage)  # Pillow does not look at the checksums of pixel chunks
-            return _decode(opened, data, name)
+            picture = _decode(opened, data, name)
+        return replace(picture, notes=(*picture.notes, *warned)) if warned else picture
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"{name}: {describe(data)}") from error
     except MemoryError as error:
@@ -124,6 +123,8 @@ def _decode(opened: PilImage.Image, data: bytes, name: str) -> Picture:
     profile = opened.info.get("icc_profile")
     deep = deep_pixels(opened, data, name, notes)
     opened.load()
+    if deep is None and is_premultiplied(opened):
+        notes.append("premultiplied alpha divided out")  # by Pillow, while loading
     pixels = opened if deep is None else deep
     pixels = reduce_depth(pixels, name, notes)
     upright = _upright(opened, pixels, notes)
@@ -194,13 +195,22 @@ def _split(pixels: PilImage.Image, notes: list[str]) -> tuple[PilImage.Image, Al
         notes.append("1-bit to RGB")
     if not pixels.has_transparency_data:
         return (pixels.convert("RGB") if pixels.mode in ("P", "1") else pixels), None
-    if pixels.mode in ("RGBa", "La"):
-        notes.append("premultiplied alpha divided out")
     straight = pixels.convert("RGBA")
     levels = np.asarray(straight.getchannel("A"))
     grey = pixels.mode in ("L", "LA", "La")
     colours = straight.getchannel("R") if grey else straight.convert("RGB")
     return colours, None if (levels == 255).all() else (levels / np.float32(255)).astype(np.float32)
+
+
+def _remote_file(address: str) -> IO[bytes]:
+    from pipeline.files.address import locate
+
+    try:
+        fs, path = locate(address)
+    except StoreError as error:  # an unknown protocol, or one whose library is missing
+        raise UnreadableImage(str(error)) from error
+    file: IO[bytes] = fs.open(path, "rb")
+    return file
 
 
 def _is_about_the_name(error: BaseException) -> bool:
@@ -209,11 +219,13 @@ def _is_about_the_name(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO)
 
 
-def _remote_errors() -> tuple[type[Exception], ...]:
+def _unreachable() -> tuple[type[Exception], ...]:
+    """What disks, object stores and web servers raise when they cannot be reached."""
     from pipeline.files.address import remote_errors
 
     aiohttp = sys.modules.get("aiohttp")  # loaded by fsspec only for http addresses
-    return (*remote_errors(), aiohttp.ClientError) if aiohttp else remote_errors()
+    http: tuple[type[Exception], ...] = (aiohttp.ClientError,) if aiohttp else ()
+    return (OSError, *remote_errors(), *http)
 
 
 def _short(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
 
-from pipeline.files.opening import DECODER_ERRORS, open_header
+from pipeline.files.opening import DECODER_ERRORS, hearing, open_header
 
 DigitalSource = Literal[
     "trainedAlgorithmicMedia",
@@ -159,7 +159,7 @@ def parse_xmp(packet: bytes) -> Provenance | None:
 def read_provenance(data: bytes) -> Provenance | None:
     """The provenance that a picture file carries (JPEG, PNG, WebP, TIFF or AVIF bytes), None if it carries none."""
     try:
-        with open_header(data) as opened:
+        with hearing(), open_header(data) as opened:
             packet = opened.info.get("xmp")
             if packet is None and opened.format == "PNG":  # the chunk may stand behind the pixels
                 opened.load()
