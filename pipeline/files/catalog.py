@@ -169,13 +169,15 @@ def _items(section: CatalogSection, address: str, refuse: Refuse) -> Iterator[tu
     try:
         fs, path = url_to_fs(address)
         if fs.isdir(path):
-            yield from ((item, True) for item in _folder_items(fs, path, refuse))
+            for item in _folder_items(fs, path, refuse):
+                yield item, True
         elif not fs.exists(path):
             raise CatalogError("there is nothing: check catalog.address.")
         elif not _table(address):
             raise CatalogError(f"neither a folder nor one of {', '.join(_TABLES)}: export the table as one of these.")
         else:
-            yield from ((item, False) for item in _table_items(section, address, refuse))
+            for item in _table_items(section, address, refuse):
+                yield item, False
     except CatalogError as error:
         raise CatalogError(f"catalog {address}: {error}") from None
     except (OSError, EOFError, zlib.error, ValueError, ImportError) as error:
@@ -208,6 +210,9 @@ def _table_items(section: CatalogSection, address: str, refuse: Refuse) -> Itera
     def columns(names: tuple[str, ...]) -> Columns:
         return find_columns(names, dict(mapping), every_mapped=kind != "jsonl")
 
+    def locate(photo: str) -> str:
+        return _locate(root, photo)
+
     for row in _rows(kind, address, lambda number, message: refuse(number, message)):
         try:
             found = columns(row.names)
@@ -217,7 +222,7 @@ def _table_items(section: CatalogSection, address: str, refuse: Refuse) -> Itera
             refuse(row.number, str(error))
             continue
         try:
-            items = row_items(found, row.cells, row.number, lambda photo: _locate(root, photo))
+            items = row_items(found, row.cells, row.number, locate)
         except RowError as error:
             refuse(row.number, str(error), error.sku, error.view)
         else:

@@ -28,6 +28,7 @@ class Seen:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("CREATE TABLE seen (sku TEXT, view TEXT, row INT, PRIMARY KEY (sku, view)) WITHOUT ROWID")
         self._db.execute("BEGIN")
+        self._cursor = self._db.cursor()
 
     def __enter__(self) -> Seen:
         """Return itself."""
@@ -42,9 +43,9 @@ class Seen:
     def first_row(self, sku: str, view: str, row: int) -> int | None:
         """Return the row that had this SKU and view first, or None after noting that it is ``row``."""
         try:
-            self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (sku, view, row))
+            self._cursor.execute("INSERT INTO seen VALUES (?, ?, ?)", (sku, view, row))
         except sqlite3.IntegrityError:
-            found = self._db.execute("SELECT row FROM seen WHERE sku = ? AND view = ?", (sku, view)).fetchone()
+            found = self._cursor.execute("SELECT row FROM seen WHERE sku = ? AND view = ?", (sku, view)).fetchone()
             return int(found[0])
         return None
 

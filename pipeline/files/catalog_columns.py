@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -177,15 +177,19 @@ def _views(columns: Columns, cells: Sequence[Json], default: list[str], sku: str
         raise RowError(
             f"SKU {sku} has {len(default)} photos but {len(given)} views: separate as many with {SEPARATOR}.", sku
         )
-    views = [_name("view", view) for view in given or default]
-    if len(set(views)) != len(views):
+    views = [_name("view", view) for view in given] if given else default
+    if len(views) > 1 and len(set(views)) != len(views):
         raise RowError(f"SKU {sku} has two photos for one view ({join_names(views)}): name them apart.", sku)
     return views
 
 
 def _several(cell: Json) -> list[str]:
-    parts = cell if isinstance(cell, (list, tuple)) else cell_text(cell).split(SEPARATOR)
-    return [text for part in parts if (text := cell_text(part))]
+    if isinstance(cell, (list, tuple)):
+        return [text for part in cell if (text := cell_text(part))]
+    text = cell_text(cell)
+    if SEPARATOR not in text:
+        return [text] if text else []
+    return [part for piece in text.split(SEPARATOR) if (part := piece.strip())]
 
 
 def cell_text(cell: Json) -> str:
@@ -218,6 +222,18 @@ def _field(path: str) -> tuple[TypeAdapter[Any], Json]:
 
 def _row_value(path: str, cell: Json) -> Json:
     """Return a cell as the value of a recipe field, None for an empty one."""
+    if not isinstance(cell, str):
+        return _parse(path, cell)
+    value = _parse_text(path, cell)
+    return list(value) if isinstance(value, list) else value  # the kept one stays as it is
+
+
+@lru_cache(maxsize=4096)
+def _parse_text(path: str, cell: str) -> Json:
+    return _parse(path, cell)
+
+
+def _parse(path: str, cell: Json) -> Json:
     adapter, schema = _field(path)
     value: Json = _several(cell) if schema.get("type") == "array" else cell_text(cell)
     if not value:

@@ -61,17 +61,13 @@ def _from_here() -> str:
 def _unknown_marketplace(data: Json) -> Iterator[Problem]:
     wanted = _value(data, "export", "marketplace")
     known = _marketplaces()
-    if wanted is not None and known and wanted not in known:
+    if wanted is not None and wanted not in known:
         guess = did_you_mean(wanted, known)
         there = f"Rows of configs/marketplaces.yaml: {', '.join(sorted(known))}."
         yield Problem(("export", "marketplace"), " ".join(filter(None, [f'there is no "{wanted}".', guess, there])))
 
 
 def _marketplaces() -> frozenset[str]:
-    from importlib.util import find_spec
-
-    if find_spec("pipeline.files.export") is None:
-        return frozenset()
-    from pipeline.files.export import marketplaces
+    from pipeline.files.marketplace import marketplaces
 
     return frozenset(marketplaces())

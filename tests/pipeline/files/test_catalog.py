@@ -376,6 +376,7 @@ def test_the_printed_report_is_capped_and_counts_all(tmp_path: Path) -> None:
     assert (len(lines), lines[-1].strip()) == (22, "... and 30 more")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text("abÄ ", max_size=2), st.text("ab", max_size=1))))
 def test_seen_agrees_with_a_dictionary(pairs: list[tuple[str, str]]) -> None:
     first: dict[tuple[str, str], int] = {}
@@ -388,7 +389,7 @@ def test_seen_agrees_with_a_dictionary(pairs: list[tuple[str, str]]) -> None:
 CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=8), st.sampled_from([",", ";", "\t"]))
 def test_csv_and_jsonl_agree_on_any_text(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], delimiter: str
@@ -407,7 +408,7 @@ def test_csv_and_jsonl_agree_on_any_text(
     assert items == [(i.sku, i.view, i.address, dict(i.attributes)) for i in read_catalog(as_jsonl, check_files=False)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=300), ending=st.sampled_from([".csv", ".jsonl", ".parquet", ".csv.gz"]))
 def test_any_bytes_are_a_catalog_or_a_catalog_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
@@ -441,7 +442,7 @@ def test_a_million_rows_stream_in_bounded_memory(tmp_path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.write("sku,view,photo,phrases,name\n")
         for n in range(1_000_000):
-            stream.write(f"SKU-{n * 7919 % 1_000_000:07d},front,https://shop.invalid/{n}.jpg,shoe,Item number {n}\n")
+            stream.write(f"SKU-{n:07d},front,https://shop.invalid/{n}.jpg,shoe,Item number {n}\n")
         stream.write("SKU-0000000,front,https://shop.invalid/again.jpg,,\n")
     # A process of its own, so that the peak is this catalog's and not that of an earlier test.
     run = subprocess.run([sys.executable, "-c", STREAM, str(path)], capture_output=True, text=True, check=True)

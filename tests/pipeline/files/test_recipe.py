@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from yaml import safe_load
@@ -93,6 +93,7 @@ def test_shipped_recipes_say_what_they_promise() -> None:
         ("name: a\nschedule: {timezone: Europe/Pari}", 2, "Did you mean Europe/Paris?"),
         ("name: a\nschedule: {timezone: ../etc}", 2, "is not an IANA time zone"),
         ("name: a\nupscale: {model: net.onnx}", 2, "weights/4x.safetensors"),
+        ("name: a\nexport: {marketplace: amazone}", 2, 'there is no "amazone". Did you mean amazon?'),
         ("name: a\nname: b", 2, "name: stands twice, first on line 1"),
         ("name: a\nexport:\n\tquality: 90", 3, "indent with spaces"),
         ("name: a\nkind: [background", 2, "not YAML"),
@@ -248,11 +249,13 @@ def test_the_digest_ignores_order_and_written_defaults_and_nothing_else() -> Non
     assert recipe_digest(a, only_look=True) != recipe_digest(seeded, only_look=True)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_recipe_or_a_recipe_error(text: str) -> None:
     assert "x.yaml" in outcome(text)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
