@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from masks import ops
-from pipeline.types import Alpha, Image
+from pipeline.types import Alpha, Image, Mask
 
 MAX_UNKNOWN = 90_000
 """Unknown pixels that are solved at once; a larger band is solved at a reduced size and guided up."""
@@ -46,6 +46,13 @@ def closed_form_alpha(image: Image, trimap: Alpha, *, max_unknown: int = MAX_UNK
     small_alpha = _solve(np.asarray(small_image, np.uint8), small_trimap)
     alpha = guided_upsample(small_alpha, np.asarray(small_image, np.uint8), image)
     return np.where(unknown, alpha, trimap).astype(np.float32)
+
+
+def soft_edge(image: Image, mask: Mask) -> Alpha:
+    """A mask's soft edge (H, W) float32: closed-form alpha in a band that scales with the picture."""
+    size = (mask.shape[0], mask.shape[1])
+    reach = ops.band_px(size)
+    return closed_form_alpha(image, ops.trimap(mask, reach, reach))
 
 
 def _solve(image: Image, trimap: Alpha) -> Alpha:

@@ -1,0 +1,158 @@
+"""The subject on a plain or gradient studio backdrop, without its shadow and without its reflection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks import cast, ops
+from masks.surface import Backdrop, Lab, fit_backdrop, to_lab
+from pipeline.types import Image, Mask, Size
+
+_WORK_PIXELS = 1_100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyed:
+    """A subject cut from its backdrop, masks at the picture's own size.
+
+    ``plain_share`` and ``error`` describe the backdrop (see ``surface.Backdrop``). ``separation`` is the share of the
+    outline with a clear colour step, ``agreement`` the IoU with GrabCut, ``shadow_share`` and ``reflection_share``
+    what was taken away relative to the subject. ``notes`` says in words what was done.
+    """
+
+    mask: Mask
+    plain_share: float
+    error: float
+    separation: float
+    agreement: float
+    shadow_share: float
+    reflection_share: float
+    notes: tuple[str, ...]
+
+
+def key_subject(image: Image) -> Keyed | None:
+    """The subject in front of a plain backdrop; None when the border is no backdrop or nothing stands out.
+
+    ``image`` is (H, W, 3) uint8 sRGB. Worked at 1.1 megapixels at most and brought to full size.
+    """
+    small = _reduced(image)
+    lab = to_lab(small)
+    backdrop = fit_backdrop(lab)
+    if backdrop is None:
+        return None
+    evidence = cast.read_evidence(small, lab, backdrop)
+    whole = _stands_out(evidence)
+    if np.count_nonzero(whole) < 0.001 * whole.size:
+        return None
+    shadow = cast.find_shadow(evidence, whole)
+    kept = _tidy(whole & ~shadow, evidence)
+    reflection = cast.find_reflection(evidence, kept)
+    mask = _tidy(kept & ~reflection, evidence)
+    if np.count_nonzero(mask) < 0.001 * mask.size:
+        return None
+    area = float(np.count_nonzero(mask))
+    size: Size = (image.shape[0], image.shape[1])
+    return Keyed(
+        mask=_enlarged(mask, size),
+        plain_share=backdrop.plain_share,
+        error=backdrop.error,
+        separation=_separation(evidence, mask),
+        agreement=_agreement(small, backdrop, mask),
+        shadow_share=float(np.count_nonzero(shadow)) / area,
+        reflection_share=float(np.count_nonzero(reflection)) / area,
+        notes=_notes(shadow, reflection, area),
+    )
+
+
+def _notes(shadow: Mask, reflection: Mask, area: float) -> tuple[str, ...]:
+    notes = []
+    if np.count_nonzero(shadow) > 0.02 * area:
+        notes.append("a shadow was taken away")
+    if reflection.any():
+        notes.append("a reflection under the subject was taken away")
+    return tuple(notes)
+
+
+def _reduced(image: Image) -> Image:
+    scale = float(np.sqrt(_WORK_PIXELS / (image.shape[0] * image.shape[1])))
+    if scale >= 1:
+        return image
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _enlarged(mask: Mask, size: Size) -> Mask:
+    if mask.shape == size:
+        return mask
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.6)
+    return np.asarray(cv2.resize(soft, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) > 0.5)
+
+
+def _stands_out(evidence: cast.Evidence) -> Mask:
+    """Everything that no light on the backdrop explains: what the backdrop's colour cannot be flooded into.
+
+    The flood starts wherever the backdrop is seen, also inside handles, and runs over smooth shading; sharp edges stop
+    it. Gaps of two pixels in an outline are closed to it.
+    """
+    passable = (evidence.weak | evidence.shading) & ~evidence.edge
+    passable |= evidence.clear
+    lane = ops.shrink(passable, 2)
+    seeds = ops.opened(evidence.clear, 2)
+    border = np.zeros_like(seeds)
+    border[[0, -1], :] = True
+    border[:, [0, -1]] = True
+    open_air = ops.parts_touching(lane, (seeds | border) & evidence.clear)
+    open_air = ops.grow(open_air, 3) & (passable | evidence.weak)
+    return ~open_air & ~evidence.clear
+
+
+def _tidy(mask: Mask, evidence: cast.Evidence) -> Mask:
+    """One subject: no specks, no pinholes; true holes stay."""
+    largest = float(np.count_nonzero(ops.largest_part(mask)))
+    mask = ops.drop_islands(mask, max(0.01 * largest, 12.0))
+    filled = ops.fill_holes(mask)
+    holes = filled & ~mask
+    labels, areas = ops.parts(holes, diagonal=False)
+    count = len(areas)
+    if count < 2:
+        return mask
+    sharp = np.bincount(labels.ravel(), (evidence.edge_near & holes).ravel(), minlength=count)
+    rim = np.bincount(labels.ravel(), (holes & ~ops.shrink(holes, 1.5)).ravel(), minlength=count)
+    clear = np.bincount(labels.ravel(), (evidence.clear & holes).ravel(), minlength=count)
+    least = max(9.0, 1e-5 * mask.size)
+    real = (areas >= least) & (clear > 0.3 * areas) & (sharp > 0.45 * np.maximum(rim, 1))
+    real[0] = False
+    return filled & ~real[labels]
+
+
+def _separation(evidence: cast.Evidence, mask: Mask) -> float:
+    """Share of the outline on which the picture has an edge or a clear colour step."""
+    outline = ops.boundary(mask)
+    if not outline.any():
+        return 0.0
+    return float(evidence.edge_near[outline].mean())
+
+
+def _agreement(image: Image, backdrop: Backdrop, mask: Mask) -> float:
+    """IoU with GrabCut (Rother et al., 2004) on the picture with the backdrop's gradient taken out."""
+    scale = min(1.0, 512 / max(mask.shape))
+    size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
+    flat = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    ground = cv2.resize(_to_rgb(backdrop.lab), size, interpolation=cv2.INTER_AREA)
+    level = np.clip(flat - ground + 160, 0, 255).astype(np.uint8)
+    small = ops.resized(mask, (size[1], size[0]))
+    labels = np.where(small, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[~ops.grow(small, 0.06 * max(size))] = cv2.GC_BGD
+    if not small.any() or small.all():
+        return 0.0
+    cv2.setRNGSeed(1)
+    cv2.grabCut(level, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    return ops.iou((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD), small)
+
+
+def _to_rgb(lab: Lab) -> NDArray[np.float32]:
+    return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1) * 255, np.float32)

@@ -1,0 +1,141 @@
+"""What a subject casts on its backdrop: shadows and reflections, told apart from the subject itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks import ops
+from masks.surface import Backdrop, Lab
+from pipeline.types import Image, Mask
+
+Field = NDArray[np.float32]
+"""``(H, W)`` float32 measurements."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Measurements per pixel against the backdrop.
+
+    ``away`` is the colour difference in Delta E; ``light`` the linear luminance as a multiple of the backdrop's.
+    ``clear`` is surely backdrop, ``weak`` cannot be told from it; ``shading`` is a darker multiple of the backdrop at
+    the same chromaticity, as light and shadow make it; ``edge`` is a sharp colour step and ``edge_near`` the same two
+    pixels wider; ``slope`` is the colour gradient in Delta E per pixel.
+    """
+
+    away: Field
+    light: Field
+    difference: Lab
+    clear: Mask
+    weak: Mask
+    shading: Mask
+    edge: Mask
+    edge_near: Mask
+    slope: Field
+
+
+def read_evidence(image: Image, lab: Lab, backdrop: Backdrop) -> Evidence:
+    """Measure a picture against its backdrop."""
+    difference = cv2.GaussianBlur(lab - backdrop.lab, (0, 0), 0.8)
+    broad = cv2.GaussianBlur(lab - backdrop.lab, (0, 0), 2.5)
+    noise = float(np.linalg.norm(backdrop.noise))
+    away = np.asarray(np.linalg.norm(difference, axis=2), np.float32)
+    away_broad = np.linalg.norm(broad, axis=2)
+    low = max(2.2, 2.2 * noise)
+    weak = away < max(3.2, 3.0 * noise)
+    clear = (away < low) & (away_broad < max(1.4, 1.5 * noise))
+    light, tint = _shading(np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.uint8), backdrop)
+    shading = (light < 1.02) & (light > 0.12) & (tint < max(3.5, 3.0 * noise))
+    slope = _slope(lab)
+    edge = slope > max(2.0, 2.0 * noise)
+    return Evidence(
+        away=away,
+        light=light,
+        difference=np.asarray(difference, np.float32),
+        clear=clear,
+        weak=weak,
+        shading=shading,
+        edge=edge,
+        edge_near=ops.grow(edge, 2),
+        slope=slope,
+    )
+
+
+def _shading(image: Image, backdrop: Backdrop) -> tuple[Field, Field]:
+    """Luminance relative to the backdrop, and how far the chromaticity is from a mere change of light (Delta E)."""
+    linear = _linear((image / np.float32(255)).astype(np.float32))
+    ground = _linear(np.clip(cv2.cvtColor(backdrop.lab, cv2.COLOR_LAB2RGB), 0, 1).astype(np.float32))
+    weights = np.array([0.2126, 0.7152, 0.0722], np.float32)
+    light = (linear @ weights) / np.maximum(ground @ weights, 1e-4)
+    dimmed = _encoded(np.clip(ground * light[:, :, None], 0, 1))
+    expected = cv2.cvtColor(dimmed, cv2.COLOR_RGB2LAB)
+    actual = cv2.cvtColor(_encoded(linear), cv2.COLOR_RGB2LAB)
+    tint = np.hypot(actual[..., 1] - expected[..., 1], actual[..., 2] - expected[..., 2])
+    return light.astype(np.float32), tint.astype(np.float32)
+
+
+def _linear(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """sRGB to linear light (IEC 61966-2-1)."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055).astype(
+        np.float32
+    )
+
+
+def _slope(lab: Lab) -> Field:
+    """Colour gradient: the norm over Lab of Gaussian derivatives, in Delta E per pixel."""
+    soft = cv2.GaussianBlur(lab, (0, 0), 1.0)
+    across = cv2.Scharr(soft, cv2.CV_32F, 1, 0, scale=1 / 32)
+    down = cv2.Scharr(soft, cv2.CV_32F, 0, 1, scale=1 / 32)
+    return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
+
+
+def find_shadow(evidence: Evidence, subject: Mask) -> Mask:
+    """Hard cast shadows inside ``subject``: even, neutral, darker patches that lie against the backdrop.
+
+    A patch counts as shadow when something else remains that is the subject; a grey product alone is never one.
+    """
+    calm = subject & evidence.shading & (evidence.light > 0.25) & ~evidence.edge
+    labels, areas = ops.parts(ops.opened(calm, 1.5), diagonal=False)
+    total = float(np.count_nonzero(subject))
+    shadow = np.zeros_like(subject)
+    box = ops.bounding_box(subject)
+    if box is None:
+        return shadow
+    outside = ops.grow(~subject, 4)
+    for label in np.flatnonzero(areas > 0.004 * total):
+        if label == 0:
+            continue
+        patch = labels == label
+        if _is_shadow(evidence, patch, subject, outside):
+            shadow |= patch
+    if not shadow.any():
+        return shadow
+    rest = subject & ~ops.grow(shadow, 3)
+    if np.count_nonzero(rest & ~evidence.shading) < 0.12 * total:
+        return np.zeros_like(subject)
+    # the rim between a shadow and the backdrop belongs to the shadow
+    rim = subject & evidence.shading & ops.grow(shadow, 4)
+    return shadow | rim
+
+
+def _is_shadow(evidence: Evidence, patch: Mask, subject: Mask, outside: Mask) -> bool:
+    light = evidence.light[patch]
+    ring = ops.grow(patch, 3) & ~patch
+    open_share = float(outside[ring].mean()) if ring.any() else 0.0
+    even = float(np.std(np.log(np.maximum(light, 1e-3)))) < 0.22
+    rows = np.nonzero(patch)[0]
+    subject_rows = np.nonzero(subject)[0]
+    low = float(rows.mean()) > float(np.percentile(subject_rows, 35))
+    return even and low and open_share > 0.25 and float(np.median(light)) < 0.97
+
+
+def find_reflection(evidence: Evidence, subject: Mask) -> Mask:
+    """The mirrored, faded copy under a subject that stands on a glossy table; empty when there is none."""
+    return np.zeros_like(subject)

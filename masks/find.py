@@ -1,0 +1,282 @@
+"""From a picture to one subject: which way of finding it is taken, how sure it is, and why."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from masks import confidence, matting, ops
+from masks.backdrop import Keyed, key_subject
+from masks.person import Person, find_person
+from masks.salient import Salient, find_salient
+from pipeline.errors import ItemError, NothingFound, WeightsMissing
+from pipeline.types import Alpha, Image, Mask, Picture, Pose, Subject
+
+FINDERS = ("auto", "backdrop", "person", "grounding_dino", "file")
+PERSON_WORDS = frozenset({"person", "people", "man", "woman", "men", "women", "boy", "girl", "child", "model", "human"})
+
+
+class Detected(NamedTuple):
+    """One object that a detector found: its mask at the picture's size, a score in [0, 1], the phrase it answers."""
+
+    mask: Mask
+    score: float
+    phrase: str
+
+
+Detector = Callable[[Image, Sequence[str]], Sequence[Detected]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """A finder's mask before matting. ``alpha`` is set where the mask is soft already."""
+
+    mask: Mask
+    finder: str
+    confidence: float
+    reasons: tuple[str, ...]
+    alpha: Alpha | None = None
+    pose: Pose | None = None
+    is_person: bool = False
+
+
+def find_subject(
+    picture: Picture,
+    *,
+    finder: str = "auto",
+    phrases: Sequence[str] = (),
+    mask_file: bytes | None = None,
+    detector: Detector | None = None,
+) -> Subject:
+    """Find the subject of a picture, its soft edge and its own colours.
+
+    ``finder`` is one of ``FINDERS``. ``auto`` takes a mask file if one is given, then the file's own transparency, then
+    what the picture shows: a plain backdrop, a person, or, with low confidence, what stands out. ``phrases`` name the
+    subject for ``detector``, which ``grounding_dino`` needs. Without phrases a person is the whole person.
+
+    Raises ``NothingFound`` when there is no subject, ``ItemError`` for a mask file that does not fit, and
+    ``WeightsMissing`` when ``grounding_dino`` is asked for and no detector is at hand.
+    """
+    if finder not in FINDERS:
+        raise ItemError(f"finder {finder!r} is unknown; use one of {', '.join(FINDERS)}")
+    if finder == "file":
+        if mask_file is None:
+            raise ItemError("finder is 'file' but the item has no mask file; give its address in the mask column")
+        return _from_alpha(picture, read_mask(mask_file, picture.image), "file", "the mask was given as a file")
+    if finder == "auto" and mask_file is not None:
+        return _from_alpha(picture, read_mask(mask_file, picture.image), "file", "the mask was given as a file")
+    if finder == "auto" and picture.alpha is not None and _is_cut_out(picture.alpha):
+        return _from_alpha(picture, picture.alpha, "file", "the file is a cut-out with its own transparency")
+    if finder == "grounding_dino":
+        choice = _by_phrases(picture.image, phrases, detector)
+    elif finder == "backdrop":
+        choice = _by_backdrop(picture.image)
+    elif finder == "person":
+        choice = _by_person(picture.image)
+    else:
+        choice = _by_looking(picture.image, phrases, detector)
+    return _matted(picture, choice)
+
+
+def read_mask(data: bytes, image: Image) -> Alpha:
+    """A mask file's alpha (H, W) float32: the alpha channel if it has one, else its grey. Soft edges are kept.
+
+    PNG in 1 bit, grey, grey and alpha, or RGBA. Raises ``ItemError`` when it is no picture, has another size than
+    ``image``, or is coloured without an alpha channel.
+    """
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    try:
+        with Pillow.open(io.BytesIO(data)) as opened:
+            opened.load()
+            source = opened.copy()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as problem:
+        raise ItemError("the mask file is not a picture that can be read; save it as PNG") from problem
+    if (source.height, source.width) != image.shape[:2]:
+        raise ItemError(
+            f"the mask file is {source.width}x{source.height} but the photo is {image.shape[1]}x{image.shape[0]}; "
+            "save the mask at the photo's own size"
+        )
+    if source.mode in ("RGBA", "LA", "PA") or "transparency" in source.info:
+        levels = np.asarray(source.convert("RGBA").getchannel("A"), np.float32) / 255
+    elif source.mode in ("1", "L"):
+        levels = np.asarray(source.convert("L"), np.float32) / 255
+    elif source.mode.startswith("I"):
+        levels = np.asarray(source, np.float32) / 65535
+    else:
+        colours = np.asarray(source.convert("RGB"))
+        if (np.ptp(colours.astype(np.int16), axis=2) > 2).any():
+            raise ItemError("the mask file is coloured and has no alpha channel; save it as a grey or RGBA PNG")
+        levels = colours[:, :, 0].astype(np.float32) / 255
+    return np.clip(levels, 0, 1).astype(np.float32)
+
+
+def _is_cut_out(alpha: Alpha) -> bool:
+    """Some of the picture is clearly there and some clearly not."""
+    return float((alpha < 0.1).mean()) > 0.01 and float((alpha > 0.9).mean()) > 0.002
+
+
+def _from_alpha(picture: Picture, alpha: Alpha, finder: str, reason: str) -> Subject:
+    mask = alpha >= 0.5
+    if not mask.any():
+        raise NothingFound("the given mask is empty; paint the subject white (or opaque) and leave the rest black")
+    return Subject(
+        mask=mask,
+        alpha=alpha,
+        foreground=matting.own_colours(picture.image, alpha),
+        confidence=1.0,
+        finder=finder,
+        reasons=(reason,),
+    )
+
+
+def _matted(picture: Picture, choice: _Choice) -> Subject:
+    """Give a mask its soft edge and take the backdrop's colour out of it."""
+    alpha = choice.alpha
+    if alpha is None:
+        alpha = matting.soft_edge(picture.image, choice.mask)
+    mask = alpha >= 0.5
+    if not mask.any():
+        raise NothingFound("nothing is left of the subject after matting; give a mask file for this item")
+    return Subject(
+        mask=mask,
+        alpha=alpha,
+        foreground=matting.own_colours(picture.image, alpha),
+        confidence=choice.confidence,
+        finder=choice.finder,
+        is_person=choice.is_person,
+        reasons=choice.reasons,
+        pose=choice.pose,
+    )
+
+
+def _by_phrases(image: Image, phrases: Sequence[str], detector: Detector | None) -> _Choice:
+    if detector is None:
+        raise WeightsMissing(
+            "finder grounding_dino needs the weights of a detector and a segmenter; name checkpoints under "
+            "subject.detector and subject.segmenter, or use finder auto, backdrop or person, which need none"
+        )
+    if not phrases:
+        raise ItemError("finder grounding_dino needs phrases; say under subject.phrases what the product is")
+    found = sorted(detector(image, phrases), key=lambda one: -one.score)
+    if not found:
+        raise NothingFound(
+            f"nothing in the picture answers {', '.join(phrases)!r}; lower the box threshold or rename it"
+        )
+    best = found[0]
+    return _Choice(
+        mask=best.mask,
+        finder="grounding_dino",
+        confidence=float(np.clip(best.score, 0, 1)),
+        reasons=(f"{best.phrase!r} was detected with score {best.score:.2f}",),
+        is_person=_names_person([best.phrase]),
+    )
+
+
+def _by_backdrop(image: Image) -> _Choice:
+    keyed = key_subject(image)
+    if keyed is None:
+        raise NothingFound(
+            "nothing stands out from a plain backdrop; use finder person or grounding_dino, or a mask file"
+        )
+    return _keyed_choice(keyed)
+
+
+def _keyed_choice(keyed: Keyed) -> _Choice:
+    verdict = confidence.of_keyed(keyed)
+    words = f"{keyed.plain_share:.0%} of the border is one backdrop"
+    return _Choice(
+        mask=keyed.mask,
+        finder="backdrop",
+        confidence=verdict.confidence,
+        reasons=(words, *keyed.notes, *verdict.reasons),
+    )
+
+
+def _by_person(image: Image) -> _Choice:
+    person = find_person(image)
+    if person is None:
+        raise NothingFound("no person is seen in the picture; use finder backdrop or grounding_dino, or a mask file")
+    return _person_choice(person)
+
+
+def _person_choice(person: Person) -> _Choice:
+    verdict = confidence.of_person(person)
+    return _Choice(
+        mask=person.mask,
+        finder="person",
+        confidence=verdict.confidence,
+        reasons=("a person is seen", *verdict.reasons),
+        pose=person.pose,
+        is_person=True,
+    )
+
+
+def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None) -> _Choice:
+    """The policy of ``auto`` for a picture without a mask of its own."""
+    keyed, person = key_subject(image), find_person(image)
+    if phrases and not _names_person(phrases) and person is not None:
+        return _part_of_person(image, phrases, detector, person)
+    keyed_choice = None if keyed is None else _keyed_choice(keyed)
+    if person is not None:
+        choice = _person_choice(person)
+        if keyed is not None and keyed_choice is not None:
+            return _person_on_backdrop(choice, keyed_choice, keyed)
+        return choice
+    if keyed_choice is not None and keyed_choice.confidence >= 0.5:
+        return keyed_choice
+    if phrases and detector is not None:
+        return _by_phrases(image, phrases, detector)
+    salient = find_salient(image)
+    return _best_effort(keyed_choice, salient)
+
+
+def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | None, person: Person) -> _Choice:
+    """The phrases name something that a person wears: only a detector can tell it from the rest."""
+    if detector is not None:
+        return _by_phrases(image, phrases, detector)
+    whole = _person_choice(person)
+    words = f"only a detector can find {', '.join(phrases)!r} on a person and none is set: the mask is the whole person"
+    return _Choice(
+        mask=whole.mask,
+        finder="person",
+        confidence=min(whole.confidence, 0.4),
+        reasons=(words, *whole.reasons),
+        pose=whole.pose,
+        is_person=True,
+    )
+
+
+def _person_on_backdrop(person: _Choice, keyed_choice: _Choice, keyed: Keyed) -> _Choice:
+    """A person in a studio: the colour key is sharper than the networks, if both saw the same."""
+    same = ops.iou(person.mask, keyed.mask)
+    if same >= 0.85 and keyed_choice.confidence >= 0.6:
+        better = max(keyed_choice.confidence, person.confidence)
+        reasons = (*keyed_choice.reasons, f"a person is seen and covers the same ({same:.2f})")
+        return _Choice(
+            mask=keyed.mask, finder="backdrop", confidence=better, reasons=reasons, pose=person.pose, is_person=True
+        )
+    return person
+
+
+def _best_effort(keyed: _Choice | None, salient: Salient | None) -> _Choice:
+    """Neither a plain backdrop nor a person: something to start a touch-up from, never something to publish."""
+    if salient is None and keyed is None:
+        raise NothingFound("no plain backdrop, no person and nothing that stands out; give phrases or a mask file")
+    if salient is None and keyed is not None:
+        return keyed
+    if salient is not None and keyed is not None and ops.iou(salient.mask, keyed.mask) > 0.9:
+        return keyed
+    if salient is None:
+        raise NothingFound("nothing stands out from the picture; give phrases or a mask file")
+    reasons = ("neither a plain backdrop nor a person: a guess at what stands out", *(keyed.reasons if keyed else ()))
+    return _Choice(mask=salient.mask, finder="salient", confidence=salient.confidence, reasons=reasons)
+
+
+def _names_person(phrases: Sequence[str]) -> bool:
+    return any(word in PERSON_WORDS for phrase in phrases for word in phrase.lower().split())
