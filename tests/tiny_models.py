@@ -86,8 +86,7 @@ def save_hub_detector(model: Any, folder: Path) -> Checkpoint:
     """Write the hub's layout: config.json, model.safetensors, preprocessor_config.json, tokenizer.json, vocab.txt."""
     import json
 
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    _save(model, folder)
     tiny_tokenizer(folder).save_pretrained(folder)
     size = {"shortest_edge": FIT["shortest_px"], "longest_edge": FIT["longest_px"]}
     stored = {"image_processor_type": "GroundingDinoImageProcessor", "size": size}
@@ -130,3 +129,62 @@ def save_sam(folder: Path, seed: int = 0) -> Checkpoint:
         id="tiny-sam", role="segmenter", family="segment-anything", address=str(folder), file="sam.safetensors",
         config="tiny",
     )  # fmt: skip
+
+
+def save_sam2(folder: Path, seed: int = 0) -> Checkpoint:
+    """Write a tiny SAM 2.1 as it is published: the video model's folder, of which the image part is used."""
+    import torch
+    from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VideoModel, Sam2VisionConfig
+
+    torch.manual_seed(seed)
+    backbone = Sam2HieraDetConfig(
+        hidden_size=24, num_attention_heads=1, image_size=[128, 128], blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[24, 48, 96, 192], num_attention_heads_per_stage=[1, 2, 4, 8],
+        window_size_per_stage=[8, 4, 8, 4], global_attention_blocks=[3],
+    )  # fmt: skip
+    vision = Sam2VisionConfig(
+        backbone_config=backbone, backbone_channel_list=[192, 96, 48, 24],
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]], fpn_hidden_size=32,
+    )  # fmt: skip
+    config = Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"hidden_size": 32, "image_size": 128},
+        mask_decoder_config={"hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+        image_size=128, memory_attention_hidden_size=32, memory_attention_feed_forward_hidden_size=32,
+        memory_attention_num_layers=1, memory_attention_num_attention_heads=1, memory_attention_downsample_rate=1,
+        memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=32, memory_encoder_output_channels=8,
+        mask_downsampler_embed_dim=32, memory_fuser_embed_dim=32, memory_fuser_intermediate_dim=32,
+    )  # fmt: skip
+    model = Sam2VideoModel(config).eval()
+    _save(model, folder)
+    return row(id="tiny-sam2", role="segmenter", family="sam2", address=str(folder))
+
+
+def save_sam_hq(folder: Path, seed: int = 0) -> Checkpoint:
+    """Write a tiny SAM-HQ in the hub's layout."""
+    import torch
+    from transformers import SamHQConfig, SamHQModel
+
+    torch.manual_seed(seed)
+    config = SamHQConfig(
+        vision_config={
+            "hidden_size": 48, "output_channels": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 128, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 16, "mlp_ratio": 2.0,
+            "initializer_range": 0.02,
+        },
+        prompt_encoder_config={"hidden_size": 32, "image_size": 128, "mask_input_channels": 8},
+        mask_decoder_config={
+            "hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 32, "vit_dim": 48,
+        },
+    )  # fmt: skip
+    _save(SamHQModel(config).eval(), folder)
+    return row(id="tiny-sam-hq", role="segmenter", family="sam-hq", address=str(folder))
+
+
+def _save(model: Any, folder: Path) -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    logging.enable_progress_bar()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,16 @@ def load_model(model_class: Any, row: Checkpoint, place: Path) -> Any:
         ModelError: names are missing, unknown or of another shape, or the folder is no such model.
     """
     import torch
-    from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        model, loaded = model_class.from_pretrained(
-            place, local_files_only=True, use_safetensors=not row.pickle, dtype=torch.float32,
-            output_loading_info=True,
-        )  # fmt: skip
+        with _silent_transformers():
+            model, loaded = model_class.from_pretrained(
+                place, local_files_only=True, use_safetensors=not row.pickle, dtype=torch.float32,
+                output_loading_info=True,
+            )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"Checkpoint {row.id!r} in {place} cannot be loaded: {reason}") from error
-    finally:
-        if shown:
-            logging.enable_progress_bar()
     refuse_misfit(
         row.id,
         sorted(loaded["missing_keys"]),
@@ -60,6 +56,22 @@ def load_model(model_class: Any, row: Checkpoint, place: Path) -> Any:
         sorted(str(key) for key in loaded["mismatched_keys"]),
     )
     return model.eval()
+
+
+@contextlib.contextmanager
+def _silent_transformers() -> Iterator[None]:
+    """Hide transformers' loading bar and its report of misfits, which is raised as an error instead."""
+    from transformers.utils import logging
+
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def load(row: Checkpoint, place: Path, device: str) -> Network:

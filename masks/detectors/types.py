@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +102,7 @@ class RawDetections:
                 )
                 height, width = (int(side) for side in stored["size"])
                 return cls(size=(height, width), phrases=phrases, fingerprint=str(stored["fingerprint"]))
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"Stored detections cannot be read ({error}); remove them and detect again") from error
 
 

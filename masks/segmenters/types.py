@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +67,7 @@ class Embedding:
                     frame_px=frame_px,
                     fingerprint=str(stored["fingerprint"]),
                 )
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"A stored embedding cannot be read ({error}); remove it and embed again") from error
 
 

@@ -38,7 +38,7 @@ def locate(row: Checkpoint, *, mirror: Path | None = None) -> Path:
         WeightsMissing: nowhere on this machine; the message says how to get them.
     """
     for place in _places(row, mirror):
-        if place.is_dir() if row.file is None else place.is_file():
+        if _is_complete(row, place) if row.file is None else place.is_file():
             return place
     raise WeightsMissing(_how_to_get(row))
 
@@ -62,6 +62,23 @@ def _places(row: Checkpoint, mirror: Path | None) -> Iterable[Path]:
         yield from _cached(row)
 
 
+def _is_complete(row: Checkpoint, folder: Path) -> bool:
+    """Whether a folder holds the whole checkpoint: a broken-off download leaves some of the files."""
+    if not folder.is_dir():
+        return False
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    plain = [pattern for pattern in row.patterns if not any(sign in pattern for sign in "*?[")]
+    if any(pattern not in names for pattern in plain):
+        return False
+    for index in folder.rglob("*.safetensors.index.json"):
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if any(not (index.parent / shard).is_file() for shard in shards):
+            return False
+    needs_weights = any(pattern.endswith(".safetensors") for pattern in row.patterns)
+    has_weights = any(fnmatch.fnmatch(name, "*.safetensors") for name in names)
+    return (has_weights or row.pickle or not needs_weights) and any(name.endswith(".json") for name in names)
+
+
 def _is_local(row: Checkpoint) -> bool:
     return row.address.startswith(("/", "./", "../", "~")) or row.address.count("/") != 1
 
@@ -81,15 +98,9 @@ def _cached(row: Checkpoint) -> Iterable[Path]:
             revision=row.revision,
             cache_dir=_cache_dir(),
             local_files_only=True,
-            allow_patterns=_wanted(row),
+            allow_patterns=list(row.patterns),
         )
-        # The hub's cache may hold a part of a repository, for example its README only.
-        if any(_is_wanted(row, path.name) for path in Path(folder).iterdir()):
-            yield Path(folder)
-
-
-def _wanted(row: Checkpoint) -> list[str]:
-    return list(row.patterns)
+        yield Path(folder)
 
 
 def _is_wanted(row: Checkpoint, name: str) -> bool:
@@ -156,7 +167,7 @@ def _download(row: Checkpoint, progress: Progress | None) -> Path:
     try:
         if row.file is not None:
             return Path(hf_hub_download(row.address, row.file, **common))
-        return Path(snapshot_download(row.address, allow_patterns=_wanted(row), **common))
+        return Path(snapshot_download(row.address, allow_patterns=list(row.patterns), **common))
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsMissing(f"{_how_to_get(row)}. The hub could not be read: {reason}") from error
@@ -237,9 +248,11 @@ def needed(row: Checkpoint, name: str) -> Checkpoint:
     folder = Path(wanted).expanduser()
     if not folder.is_dir():
         return checkpoint(wanted)
+    has_weights = any(folder.glob("*.safetensors"))
+    patterns = FOLDER_PATTERNS if has_weights else tuple(p for p in FOLDER_PATTERNS if p != "*.safetensors")
     return row.model_copy(
         update={"id": f"{row.id}.{name}", "role": name, "address": str(folder.resolve()), "file": None,
-                "config": None, "needs": {}, "sha256": {}, "patterns": FOLDER_PATTERNS}
+                "config": None, "needs": {}, "sha256": {}, "patterns": patterns}
     )  # fmt: skip
 
 
