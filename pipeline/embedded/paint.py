@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.embedded.canvas import Canvas, Material, Part, Point, Surface, lit, merge, point, window_of
+from pipeline.embedded.canvas import Canvas, Material, Part, Point, Surface, bound, lit, merge, point, window_of
 from pipeline.embedded.palette import Floats
 from pipeline.embedded.patterns import crop, fold_bank
 
@@ -63,8 +63,9 @@ def _ellipse_px(opening: Opening, ys: Floats, xs: Floats) -> Floats:
 def fold(surface: Surface, strength: float, unit: float, offset: tuple[float, float]) -> None:
     """Tilt normals by the bank of hanging folds; ``unit`` is the figure's height in px."""
     h, w = surface.alpha.shape
-    for bank, normal in zip(fold_bank(), (surface.nx, surface.ny), strict=True):
-        normal += crop(bank, h, w, max(unit / 1000, 0.05), offset) * np.float32(strength)
+    slopes = crop(fold_bank(), h, w, max(unit / 1000, 0.05), offset) * np.float32(strength)
+    surface.nx += slopes[..., 0]
+    surface.ny += slopes[..., 1]
 
 
 def crease(surface: Surface, line: Crease) -> None:
@@ -153,9 +154,9 @@ def paint(
     for opening in dressing.openings:
         distance = _ellipse_px(opening, ys, xs)
         if opening.trim is not None and opening.band > 0:
-            on_band = np.clip(np.float32(opening.band) - distance + np.float32(0.5), 0, 1)
+            on_band = bound(np.float32(opening.band) - distance + np.float32(0.5))
             albedo += (opening.trim - albedo) * on_band[..., None]
-        surface.alpha *= np.clip(distance + np.float32(0.5), 0, 1)
+        surface.alpha *= bound(distance + np.float32(0.5))
     for decal in dressing.decals:
         print_on(albedo, surface, decal)
     if dressing.shadow:
@@ -184,9 +185,7 @@ def dot(
     u = (dx * ax[0] + dy * ax[1]) / np.float32(max(radii[0], 0.3))
     v = (-dx * ax[1] + dy * ax[0]) / np.float32(max(radii[1], 0.3))
     distance = (1 - np.sqrt(u * u + v * v)) * np.float32(min(radii))
-    cover = np.clip(distance / np.float32(softness) + np.float32(0.5), 0, 1) * np.float32(
-        alpha * min(1.0, min(radii) / 0.5)
-    )
+    cover = bound(distance / np.float32(softness) + np.float32(0.5)) * np.float32(alpha * min(1.0, min(radii) / 0.5))
     canvas.blend(window, color, cover, name)
 
 

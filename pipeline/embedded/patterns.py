@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipeline.embedded.canvas import Texture
+from pipeline.embedded.canvas import Texture, bound
 from pipeline.embedded.palette import Floats
 
 PATTERNS: Final = ("plain", "striped", "pinstriped", "checked", "tartan", "dotted", "floral", "zigzag", "heathered")
@@ -34,12 +34,12 @@ def noise(kind: str) -> Floats:
 
 
 @cache
-def fold_bank() -> tuple[Floats, Floats]:
-    """Slopes (x, y) of hanging cloth drawn for a figure 1,000 px high: two (BANK, BANK) float32 of unit deviation."""
+def fold_bank() -> Floats:
+    """Slopes (x, y) of hanging cloth drawn for a figure 1,000 px high: (BANK, BANK, 2) float32 of unit deviation."""
     rng = np.random.default_rng(31)
     height = _noise(rng, 13, 42) + 0.55 * _noise(rng, 26, 15) + 0.22 * _noise(rng, 7, 18)
     gx, gy = cv2.Sobel(height, cv2.CV_32F, 1, 0), cv2.Sobel(height, cv2.CV_32F, 0, 1)
-    return gx / gx.std(), gy / gx.std()
+    return np.ascontiguousarray(np.stack([gx, gy], -1) / gx.std(), np.float32)
 
 
 def crop(bank: Floats, height: int, width: int, zoom: float, offset: tuple[float, float]) -> Floats:
@@ -54,14 +54,14 @@ def crop(bank: Floats, height: int, width: int, zoom: float, offset: tuple[float
 def _wave(x: Floats, period: float, duty: float = 0.5) -> Floats:
     """Soft-edged stripes of one px of blur: 1 inside ``duty`` of each period."""
     distance = np.abs((x / np.float32(period)) % 1 - np.float32(0.5))
-    return np.clip((np.float32(duty / 2) - distance) * np.float32(period) + np.float32(0.5), 0, 1)
+    return bound((np.float32(duty / 2) - distance) * np.float32(period) + np.float32(0.5))
 
 
 def _dots(along: Floats, across: Floats, period: float, radius: float) -> Floats:
     row = np.floor(along / np.float32(period))
     q = (across + (row % 2) * np.float32(period / 2)) % np.float32(period) - np.float32(period / 2)
     a = along % np.float32(period) - np.float32(period / 2)
-    return np.clip(np.float32(radius * period) - np.sqrt(q * q + a * a) + np.float32(0.5), 0, 1)
+    return bound(np.float32(radius * period) - np.sqrt(q * q + a * a) + np.float32(0.5))
 
 
 def _flowers(along: Floats, across: Floats, period: float) -> tuple[Floats, Floats, Floats]:
@@ -75,12 +75,12 @@ def _flowers(along: Floats, across: Floats, period: float) -> tuple[Floats, Floa
     radius = np.sqrt(q * q + a * a)
     angle = np.arctan2(a, q) + turn
     edge = np.float32(period) * (np.float32(0.25) + np.float32(0.10) * np.cos(5 * angle))
-    petals = np.clip(edge - radius + np.float32(0.5), 0, 1)
-    hearts = np.clip(np.float32(0.09 * period) - radius + np.float32(0.5), 0, 1)
+    petals = bound(edge - radius + np.float32(0.5))
+    hearts = bound(np.float32(0.09 * period) - radius + np.float32(0.5))
     lq = (q * np.cos(turn) + a * np.sin(turn)) - np.float32(0.30 * period)
     la = -q * np.sin(turn) + a * np.cos(turn) - np.float32(0.26 * period)
     leaf = np.sqrt((lq / np.float32(0.17)) ** 2 + (la / np.float32(0.075)) ** 2)
-    leaves = np.clip((np.float32(period) - leaf) * np.float32(0.1) + np.float32(0.5), 0, 1)
+    leaves = bound((np.float32(period) - leaf) * np.float32(0.1) + np.float32(0.5))
     return petals, hearts, leaves
 
 

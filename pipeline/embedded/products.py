@@ -322,7 +322,7 @@ def _shell(color: Floats) -> Patch:
 
     z, y = round_off(path, 8)
     t = np.linspace(0, 1, len(z), dtype=np.float32)
-    wide = 0.27 * np.clip(np.sin(np.pi * np.clip(t * 0.93 + 0.10, 0, 1)) ** 0.28, 0.25, 1)
+    wide = 0.27 * np.clip(np.sin(np.pi * np.clip(t * 0.88 + 0.10, 0, 1)) ** 0.28, 0.25, 1)
     s = np.linspace(-1, 1, 33, dtype=np.float32)[None]
     curl = (np.abs(s) ** 2.6) * np.float32(0.085)
     back = np.clip((t - 0.45) / 0.2, 0, 1)[:, None]
@@ -373,7 +373,7 @@ def _bag(rng: np.random.Generator, color: Floats) -> list[Patch]:
     flap_low = h * float(rng.uniform(0.36, 0.5))
     s = np.linspace(-1, 1, 25, dtype=np.float32)
     level = [
-        (-d * 0.7, h + 0.012),
+        (-d * 0.35, h + 0.010),
         (0.0, h + 0.016),
         (d * 0.8, h + 0.012),
         (d + 0.014, h - 0.06),
@@ -386,7 +386,7 @@ def _bag(rng: np.random.Generator, color: Floats) -> list[Patch]:
     bow = np.clip((h - y) / (h - flap_low), 0, 1)[:, None] ** 1.5 * (s[None] ** 2) * np.float32(0.10)
     flap = np.stack(
         [
-            np.broadcast_to(s[None] * (w - 0.02), (len(z), 25)),
+            np.broadcast_to(s[None] * (w - 0.06), (len(z), 25)),
             y[:, None] + bow,
             np.broadcast_to(z[:, None], (len(z), 25)),
         ],
@@ -521,7 +521,7 @@ def _floor_shadow(picture: Floats, patches: list[Patch], camera: Camera) -> None
         cx, cy = (x / small).astype(np.int32), (y / small).astype(np.int32)
         ok = (cx >= 0) & (cx < grid.shape[1]) & (cy >= 0) & (cy < grid.shape[0])
         grid[cy[ok], cx[ok]] = 1
-        grid = cv2.morphologyEx(grid, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+        grid = cv2.morphologyEx(grid, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
         grid = cv2.GaussianBlur(grid, (0, 0), max(sigma * camera.scale / small, 0.6))
         cast = cv2.resize(grid, (grid.shape[1] * small, grid.shape[0] * small), interpolation=cv2.INTER_LINEAR)[
             :height, :width
@@ -535,8 +535,8 @@ def _turn(yaw: float) -> Floats:
 
 
 def _dense(grid: Floats) -> Floats:
-    """A patch's points, at most 64 each way."""
+    """A patch's points, at most 120 each way."""
     m, n = grid.shape[:2]
     return np.asarray(
-        cv2.resize(grid, (min(n * 2, 64), min(m * 2, 64)), interpolation=cv2.INTER_LINEAR), np.float32
+        cv2.resize(grid, (min(n * 2, 120), min(m * 2, 120)), interpolation=cv2.INTER_LINEAR), np.float32
     ).reshape(-1, 3)

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.embedded.palette import Floats
 
-SPACING_PX = 0.62
+SPACING_PX = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def lathe(profile: Sequence[tuple[float, float]], finish: Finish, sides: int = 7
 def round_off(points: Sequence[tuple[float, ...]], smooth: int) -> tuple[Floats, ...]:
     """A polyline with its corners cut twice (Chaikin), then its pieces divided evenly; one array per coordinate."""
     p = np.asarray(points, np.float32)
-    for _ in range(2 if smooth > 1 else 0):
+    for _ in range(0 if smooth < 2 else 2 if smooth < 6 else 3):
         q, r = 0.75 * p[:-1] + 0.25 * p[1:], 0.25 * p[:-1] + 0.75 * p[1:]
         p = np.concatenate([p[:1], np.stack([q, r], 1).reshape(-1, p.shape[1]), p[-1:]])
     t = np.linspace(0, len(p) - 1, (len(p) - 1) * max(smooth // 2, 1) + 1)
@@ -205,18 +205,17 @@ def splat(patches: Sequence[Patch], camera: Camera, height: int, width: int) -> 
         normal = _normals(viewed)
         flip = np.where((normal * (np.array([0, 0, camera.distance], np.float32) - viewed)).sum(-1) < 0, -1, 1)
         normal *= flip[..., None]
-        x, y, z = (_refine(a, rows, columns) for a in (x, y, viewed[..., 2]))
-        level = _refine(patch.grid[..., 1], rows, columns)
-        rest = [_refine(a, rows, columns) for a in (normal[..., 0], normal[..., 1], normal[..., 2], u, v)]
-        px, py = x.ravel().astype(np.int32), y.ravel().astype(np.int32)
-        seen = np.flatnonzero((px >= 0) & (px < width) & (py >= 0) & (py < height))
-        at, z = py[seen] * width + px[seen], z.ravel()[seen]
-        np.maximum.at(depth, at, z)
-        wins = z >= depth[at] - 1e-6
-        at, seen = at[wins], seen[wins]
+        fine_x, fine_y, fine_z = (_refine(values, rows, columns).ravel() for values in (x, y, viewed[..., 2]))
+        px, py = fine_x.astype(np.int32), fine_y.astype(np.int32)
+        kept = np.flatnonzero((px >= 0) & (px < width) & (py >= 0) & (py < height))
+        at, fine_z = py[kept] * width + px[kept], fine_z[kept]
+        np.maximum.at(depth, at, fine_z)
+        wins = np.flatnonzero(fine_z >= depth[at] - 1e-6)
+        at, point = at[wins], kept[wins]
         index[at] = number
-        for k, values in enumerate((*rest, level)):
-            packed[at, k] = values.ravel()[seen]
+        level = patch.grid[..., 1]
+        attributes = np.concatenate([normal, u[..., None], v[..., None], level[..., None]], -1).astype(np.float32)
+        packed[at] = _look_up(attributes, rows[point // len(columns)], columns[point % len(columns)])
     buffers = Buffers(
         depth=depth.reshape(height, width),
         normal=packed[:, :3].reshape(height, width, 3),
@@ -247,6 +246,17 @@ def _refine(values: Floats, ys: Floats, xs: Floats) -> Floats:
     left = np.minimum(xs.astype(np.int32), n - 2)
     share = (xs - left)[None]
     return np.asarray(tall[:, left] * (1 - share) + tall[:, left + 1] * share, np.float32)
+
+
+def _look_up(grid: Floats, ys: Floats, xs: Floats) -> Floats:
+    """Bilinear values (N, channels) of a grid (m, n, channels) at fractional positions."""
+    m, n = grid.shape[:2]
+    low, left = np.minimum(ys.astype(np.intp), m - 2), np.minimum(xs.astype(np.intp), n - 2)
+    down, over = (ys - low)[:, None], (xs - left)[:, None]
+    flat, first = grid.reshape(m * n, -1), low * n + left
+    above = flat[first] * (1 - over) + flat[first + 1] * over
+    below = flat[first + n] * (1 - over) + flat[first + n + 1] * over
+    return np.asarray(above * (1 - down) + below * down, np.float32)
 
 
 def _close_pinholes(buffers: Buffers) -> None:
@@ -280,7 +290,23 @@ def room(rx: Floats, ry: Floats, rz: Floats, rough: float) -> Floats:
 
 
 def shade(buffers: Buffers, patches: Sequence[Patch], unit_px: float) -> Floats:
-    """Colours (H, W, 3) of what the camera saw."""
+    """Colours (H, W, 3) of what the camera saw; black where it saw nothing."""
+    out = np.zeros((*buffers.depth.shape, 3), np.float32)
+    rows, columns = np.flatnonzero((buffers.index >= 0).any(1)), np.flatnonzero((buffers.index >= 0).any(0))
+    if len(rows):
+        at = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        piece = Buffers(
+            depth=buffers.depth[at],
+            normal=buffers.normal[at],
+            uv=buffers.uv[at],
+            height=buffers.height[at],
+            index=buffers.index[at],
+        )
+        out[at] = _shade_all(piece, patches, unit_px)
+    return out
+
+
+def _shade_all(buffers: Buffers, patches: Sequence[Patch], unit_px: float) -> Floats:
     n = buffers.normal / (np.linalg.norm(buffers.normal, axis=-1, keepdims=True) + np.float32(1e-6))
     nx, ny, nz = n[..., 0], n[..., 1], n[..., 2]
     facing = nx * np.float32(-0.48) + ny * np.float32(0.56) + nz * np.float32(0.68)
