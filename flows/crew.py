@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
@@ -27,6 +27,9 @@ from pipeline.errors import SeamlineError
 ItemId = tuple[str, str]
 """SKU and view."""
 
+Work = Callable[[BatchAddress, Sequence[ItemId]], ChunkOutcome]
+"""What is done with a chunk: an importable function, so that a process can find it."""
+
 MEMORY_PER_WORKER = 2 << 30
 """Bytes that one process may need: libraries and models about 1 GiB, a 24-megapixel photo in work the rest."""
 _WORKERS = "SEAMLINE_WORKERS"
@@ -35,9 +38,10 @@ _WORKERS = "SEAMLINE_WORKERS"
 class Crew:
     """``workers`` processes that take chunks; with 0 workers the calling thread does the work itself."""
 
-    def __init__(self, workers: int) -> None:
-        """Nothing is started before the first chunk comes."""
+    def __init__(self, workers: int, work: Work = process_chunk) -> None:
+        """Nothing is started before the first chunk comes. ``work`` is what is done with a chunk."""
         self.workers = workers
+        self._work = work
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -53,12 +57,12 @@ class Crew:
         killed several is recorded as failed by `process_chunk`, so this comes to an end.
         """
         if self.workers == 0:
-            return process_chunk(address, ids)
+            return self._work(address, ids)
         # Each death counts an attempt of the item that was in work; the rest is for deaths by a neighbour's fault.
         for _ in range(5 * len(ids) + 10):
             pool = self._open(address)
             try:
-                return pool.submit(process_chunk, address, ids).result()
+                return pool.submit(self._work, address, ids).result()
             except BrokenProcessPool:
                 self._replace(pool)
         raise SeamlineError(f"batch {address.batch}: the processes that work on it keep dying; is there enough memory?")

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 from pipeline.types import ItemState
 
-FINISHED = (ItemState.ACCEPTED, ItemState.REJECTED)
+FINISHED = (ItemState.ACCEPTED,)
 PARKED = (ItemState.PARKED,)
-FAILED = (ItemState.FAILED,)
-STAGES = ("subject", "compose", "checks", "export", "preview")
-"""Stages that a chunk counts, in the order of an item's way."""
+FAILED = (ItemState.FAILED, ItemState.REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
