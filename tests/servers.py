@@ -47,7 +47,7 @@ class S3:
 @contextmanager
 def s3_server(bucket: str = "seamline") -> Iterator[S3]:
     """Moto's S3 server in a thread, with one empty bucket."""
-    import s3fs
+    import boto3  # type: ignore[import-untyped]
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -55,7 +55,8 @@ def s3_server(bucket: str = "seamline") -> Iterator[S3]:
     try:
         host, port = server.get_host_and_port()
         s3 = S3(f"http://{host}:{port}", bucket)
-        s3fs.S3FileSystem(**s3.storage_options).mkdir(bucket)
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        boto3.client("s3", endpoint_url=s3.endpoint, **keys).create_bucket(Bucket=bucket)
         yield s3
     finally:
         server.stop()
@@ -79,10 +80,21 @@ def postgres_server() -> Iterator[str]:
         if who:
             os.chown(folder, who["user"], who["group"])
         data, port = folder / "data", _free_port()
-        initdb = [programs / "initdb", "-D", data, "-U", "seamline", "-A", "trust", "--no-sync", "-E", "UTF8"]
-        subprocess.run([*initdb, "--no-locale"], check=True, capture_output=True, cwd=folder, **who)
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "seamline",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run([*initdb, "--no-locale", "--no-sync"], check=True, capture_output=True, cwd=folder, **who)
         with (folder / "log").open("wb") as log:
-            flags = ["-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"]
+            flags: list[str | Path] = ["-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"]
             server = subprocess.Popen([programs / "postgres", *flags], stdout=log, stderr=log, cwd=folder, **who)
         try:
             _await_port(server, port, folder / "log")
@@ -118,7 +130,7 @@ def _free_port() -> int:
         return port
 
 
-def _await_port(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await_port(server: subprocess.Popen[Any], port: int, log: Path) -> None:
     import psycopg
 
     deadline = time.monotonic() + 60

@@ -102,13 +102,14 @@ def write_stream(address: str, *, storage_options: Mapping[str, Json] | None = N
                 yield file
             sync_folder(target.parent)
         else:
-            file = fs.open(path, "wb")
+            file = fs.open(path, "wb", autocommit=False)
             try:
                 yield file
             except BaseException:
                 file.discard()
                 raise
             file.close()
+            file.commit()
 
 
 def is_local_fs(fs: Any) -> bool:

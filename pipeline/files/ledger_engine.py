@@ -55,7 +55,11 @@ def open_engine(url: str) -> Engine:
     _forget_after_fork(engine)
     try:
         _make_tables(engine)
+    except StoreError:
+        engine.dispose()
+        raise
     except sa.exc.DBAPIError as error:
+        engine.dispose()
         shown = parsed.render_as_string(hide_password=True)
         raise StoreError(
             f"the ledger {shown} cannot be opened: {error.orig}; check its path, server and rights"

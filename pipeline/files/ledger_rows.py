@@ -75,7 +75,8 @@ def new_row(batch: str, item: Item, shard: int, added: str) -> dict[str, Any]:
 def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows whose key the table does not have; returns how many those were."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
+    counted = connection.execution_options(preserve_rowcount=True)
+    return counted.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
 
 
 def of_item(batch: str, sku: str, view: str) -> sa.ColumnElement[bool]:

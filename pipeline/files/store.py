@@ -29,7 +29,15 @@ from pipeline.files.address import (
     sync_folder,
     write_local,
 )
-from pipeline.files.store_listing import StoredFile, list_folder, list_shard, read_path, remove_path, scan_folder
+from pipeline.files.store_listing import (
+    StoredFile,
+    list_folder,
+    list_shard,
+    list_shards,
+    read_path,
+    remove_path,
+    scan_folder,
+)
 from pipeline.files.store_manifest import (
     KEY,
     MANIFEST,
@@ -160,8 +168,8 @@ class Store:
         """Every result folder as ``(key, its files)``, one shard at a time so that memory stays small."""
         fs, root = locate(self.address, self.storage_options)
         with explained(self.address, "listed"):
-            for shard in range(256):
-                yield from list_shard(fs, f"{root.rstrip('/')}/{shard:02x}")
+            for shard in list_shards(fs, root):
+                yield from list_shard(fs, shard)
 
     def remove_files(self, files: Sequence[StoredFile]) -> None:
         """Remove single files that `folders` listed (leftovers of dead writes)."""

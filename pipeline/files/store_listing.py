@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 
 from pipeline.files.address import is_local_fs
 from pipeline.files.store_manifest import KEY
+
+_SHARD = re.compile(r"[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,17 @@ def list_folder(fs: Any, path: str) -> list[StoredFile]:
     with suppress(FileNotFoundError):
         return [_remote_file(info) for info in fs.find(path, detail=True, refresh=True).values()]
     return []
+
+
+def list_shards(fs: Any, root: str) -> list[str]:
+    """The folders of the shards that a store has, sorted."""
+    if is_local_fs(fs):
+        paths = [entry.path for entry in scan_folder(root)]
+    else:
+        paths = []
+        with suppress(FileNotFoundError):
+            paths = [str(info["name"]) for info in fs.ls(root, detail=True, refresh=True)]
+    return sorted(path for path in paths if _SHARD.fullmatch(path.rstrip("/").rsplit("/", 1)[-1]))
 
 
 def list_shard(fs: Any, path: str) -> Iterator[tuple[str, list[StoredFile]]]:
