@@ -7,7 +7,6 @@ Bad rows never stop the good ones. ``read_catalog`` yields items and hands bad r
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import CatalogError
-from pipeline.files.catalog_checks import Photos, Seen
+from pipeline.files.catalog_checks import Photos, Seen, read_errors
 from pipeline.files.catalog_columns import Columns, RowError, find_columns, row_items
 from pipeline.files.catalog_folder import NOT_READ, PHOTO_ENDINGS, folder_files, sku_and_view
 from pipeline.files.catalog_tables import Bad, Row, as_text, csv_rows, jsonl_rows, parquet_rows
@@ -180,8 +179,9 @@ def _items(section: CatalogSection, address: str, refuse: Refuse) -> Iterator[tu
                 yield item, False
     except CatalogError as error:
         raise CatalogError(f"catalog {address}: {error}") from None
-    except (OSError, EOFError, zlib.error, ValueError, ImportError) as error:
-        raise CatalogError(f"catalog {address} cannot be read: {error}.") from error
+    except read_errors(address) as error:
+        said = str(error).rstrip(".")
+        raise CatalogError(f"catalog {address} cannot be read ({said}): check the address and your rights.") from error
 
 
 def _folder_items(fs: Any, root: str, refuse: Refuse) -> Iterator[Item]:

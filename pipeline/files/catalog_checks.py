@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
 
 _CACHE_KIB = 16_000
 _LISTINGS_KEPT = 8
+_BROKEN = (OSError, EOFError, zlib.error, ValueError, ImportError)
+
+
+def read_errors(address: str) -> tuple[type[Exception], ...]:
+    """Return what an address's library raises when it finds damage, no such protocol, no server or no rights."""
+    protocol = address.partition("://")[0]
+    if protocol in ("s3", "s3a"):
+        from botocore.exceptions import BotoCoreError
+
+        return (*_BROKEN, BotoCoreError)
+    if protocol in ("http", "https"):
+        from aiohttp import ClientError
+
+        return (*_BROKEN, ClientError)
+    return _BROKEN
 
 
 class Seen:
@@ -73,10 +89,9 @@ class Photos:
         folder, _, name = address.rpartition("/")
         try:
             there = name in self._listing(folder)
-        except (ValueError, ImportError) as error:
-            return f"photo {address}: {str(error).rstrip('.')}: write a path, or an address such as s3://bucket/a.jpg."
-        except OSError as error:
-            return f"photo {address}: its folder cannot be listed ({error}): check the address and your rights."
+        except read_errors(address) as error:
+            said = str(error).rstrip(".")
+            return f"photo {address}: its folder cannot be listed ({said}): check the address and your rights."
         return "" if there else f"photo {address} is not there."
 
     def _listing(self, folder: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from pipeline.files.catalog import BadRow, check_catalog, read_catalog
 from pipeline.files.catalog_checks import Seen
 from pipeline.files.recipe import CatalogSection
 from pipeline.types import Item
+from tests.servers import s3_server
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> CatalogSection:
@@ -348,6 +349,47 @@ def test_one_listing_answers_for_all_photos_of_a_remote_folder(
     monkeypatch.setattr(type(remote), "ls", lambda self, path, **kw: calls.append(path) or listing(self, path, **kw))
     assert check_catalog(CatalogSection(address="memory://catalog-test/c.csv")).count == 300
     assert len([path for path in calls if path.rstrip("/").endswith("/p")]) == 1
+
+
+@pytest.fixture
+def s3_listing_cache_is_fresh() -> Iterator[None]:
+    # fsspec keeps its file systems, with the endpoint that they were made for.
+    s3fs = pytest.importorskip("s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.usefixtures("s3_listing_cache_is_fresh")
+def test_catalogs_in_a_real_s3_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server("shop") as s3:
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        fs = fsspec.filesystem("s3")
+        for name in ("a.jpg", "A9/front.jpg"):
+            fs.pipe(f"shop/spring/{name}", b"x")
+        fs.pipe("shop/spring/c.csv", b"sku,photo\nA1,a.jpg\nA2,gone.jpg\nA3,s3://no-such-bucket/x.jpg\n")
+        folder = read(CatalogSection(address="s3://shop/spring"), check_files=True)
+        table = check_catalog(CatalogSection(address="s3://shop/spring/c.csv"))
+        with pytest.raises(CatalogError, match="there is nothing"):
+            read(CatalogSection(address="s3://shop/autumn"))
+    assert [(i.sku, i.view, i.address) for i in folder] == [
+        ("A9", "front", "s3://shop/spring/A9/front.jpg"),
+        ("a", "main", "s3://shop/spring/a.jpg"),
+    ]
+    assert (table.count, [row for row, _ in table.problems]) == (1, [3, 4])
+
+
+@pytest.mark.usefixtures("s3_listing_cache_is_fresh")
+def test_an_s3_that_cannot_be_reached_is_a_catalog_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(CatalogError, match=r"catalog s3://shop/c.csv cannot be read \(Could not connect"):
+        read(CatalogSection(address="s3://shop/c.csv"))
+    section = write(tmp_path / "c.csv", "sku,photo\nA1,s3://shop/a.jpg\n")
+    assert "its folder cannot be listed (Could not connect" in problems(section, check_files=True)[0][1]
 
 
 def test_samples_limit_and_the_callback_for_bad_rows(tmp_path: Path) -> None:
