@@ -54,7 +54,7 @@ class ShadowSpec:
 class Frame:
     """Where the subject of a picture goes.
 
-    ``source_box`` is what is cut from the photo, ``target_box`` where that lands on the canvas (it may reach beyond it),
+    ``source_box`` is what is cut from the photo, ``target_box`` where that lands on the canvas (it may reach beyond),
     ``placed_box`` the subject's own box there, ``growth`` the scale, ``grounded`` whether it stands on something.
     """
 
@@ -213,7 +213,8 @@ def set_subject(
     shade = np.zeros(alpha.shape, np.float32)
     if frame.grounded and mask.any():
         if reflection > 0:
-            scene = blend.over(to_float(image)[::-1], np.zeros_like(alpha), scene)
+            mirrored, faint = shadow.reflection(image, alpha, strength=reflection)
+            scene = blend.over(to_float(mirrored), faint, scene)
         if spec.kind == "contact":
             shade = shadow.contact_shadow(mask, strength=spec.strength, softness=spec.softness)
         elif spec.kind == "cast":
@@ -244,7 +245,7 @@ def _inside(box: Box, canvas: Size) -> Box:
 
 def _on_canvas(image: Image, alpha: Alpha, frame: Frame) -> tuple[Image, Alpha]:
     """Lay a cut-out at the frame's target box on an empty canvas; what reaches beyond is lost."""
-    x0, y0, x1, y1 = frame.target_box
+    x0, y0 = frame.target_box[:2]
     cx0, cy0, cx1, cy1 = _inside(frame.target_box, frame.canvas)
     full = np.zeros((*frame.canvas, 3), np.uint8)
     matte = np.zeros(frame.canvas, np.float32)

@@ -170,7 +170,7 @@ def held_to(photo: FloatImage, grown: FloatImage, *, doubt: float = DOUBT) -> Fl
     size, small = (grown.shape[0], grown.shape[1]), (photo.shape[0], photo.shape[1])
     plain = _resized(photo, size, "lanczos")
     error = np.abs(photo - _resized(grown, small, "area")).max(axis=2)
-    error = cv2.GaussianBlur(error, (0, 0), 1.5)
+    error = cv2.GaussianBlur(cv2.dilate(error, np.ones((3, 3), np.uint8)), (0, 0), 1.5)
     trust = np.asarray(1 / (1 + (error / doubt) ** 4), dtype=np.float32)
     trust = np.clip(_resized(trust, size, "linear"), 0, 1)[..., None]
     mixed = np.clip(plain + (grown - plain) * trust, 0, 1)

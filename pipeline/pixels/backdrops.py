@@ -55,8 +55,8 @@ def studio(size: Size, wall: Color, floor: Color, *, ground: float, center: floa
     random = np.random.default_rng(seed)
     height, width = size
     aspect = width / height
-    y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-    x = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :]
+    y = _centers(height)[:, None]
+    x = _centers(width)[None, :]
     horizon = float(np.clip(ground - 0.20, 0.45, 0.78))
 
     sweep = _smoothstep((y - (horizon - 0.10)) / 0.26)[..., None]
@@ -74,6 +74,11 @@ def studio(size: Size, wall: Color, floor: Color, *, ground: float, center: floa
 
 
 # ---- parts
+
+
+def _centers(count: int) -> Plane:
+    """Return the middles of ``count`` equal pixels as shares of the side."""
+    return ((np.arange(count) + 0.5) / count).astype(np.float32)
 
 
 def _coded(color: Color) -> FloatImage:
@@ -96,9 +101,9 @@ def _pool(x: Plane, y: Plane, cx: float, cy: float, rx: float, ry: float) -> Pla
 def _grain(size: Size, random: np.random.Generator) -> FloatImage:
     """Return fine luminance grain of about half a level, and a slow mottling of a third: paper is never quite even."""
     fine = random.standard_normal(size, dtype=np.float32)
-    fine = cv2.GaussianBlur(fine, (0, 0), 0.7)
+    fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), 0.7), dtype=np.float32)
     slow = random.standard_normal((max(4, size[0] // 64), max(4, size[1] // 64)), dtype=np.float32)
-    slow = cv2.resize(slow, size[::-1], interpolation=cv2.INTER_CUBIC)
+    slow = np.asarray(cv2.resize(slow, size[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     grain = fine / fine.std() * 0.6 + slow / max(1e-6, float(slow.std())) * 0.35
     return np.asarray(grain / 255, dtype=np.float32)[..., None]
 

@@ -32,10 +32,11 @@ def over(foreground: FloatImage, alpha: Alpha, background: FloatImage, *, linear
 
 
 def shade(image: FloatImage, shadow: Alpha) -> FloatImage:
-    """Take light away: ``shadow`` 0 leaves a pixel, 1 makes it black. Done in linear light, as a shadow is."""
-    lit = shadow <= 0
-    shaded = linear_to_srgb(srgb_to_linear(image) * (1 - shadow)[..., None])
-    return np.where(lit[..., None], image, shaded)
+    """Darken a sRGB-coded picture: ``shadow`` 0 leaves a pixel, 1 makes it black, 0.5 halves its coded value.
+
+    Coded values are multiplied, which takes (1 - shadow)^2.2 of the light: so ``shadow`` is how dark it *looks*.
+    """
+    return (image * (1 - shadow)[..., None]).astype(np.float32)
 
 
 def feather(mask: Mask, width_px: float) -> Alpha:

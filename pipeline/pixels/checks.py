@@ -23,8 +23,8 @@ def delta_e(first: Image, second: Image) -> NDArray[np.float32]:
     """Return (H, W) CIEDE2000 differences: under 1 cannot be seen, under 2 is good, over 3 is another colour."""
     from skimage.color import deltaE_ciede2000, rgb2lab
 
-    difference: NDArray[np.float32] = deltaE_ciede2000(rgb2lab(first), rgb2lab(second)).astype(np.float32)
-    return difference
+    difference = deltaE_ciede2000(rgb2lab(first), rgb2lab(second))  # type: ignore[no-untyped-call]
+    return np.asarray(difference, dtype=np.float32)
 
 
 def mean_delta_e(first: Image, second: Image, where: Mask) -> float:
@@ -57,7 +57,7 @@ def _step(gray: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     difference = np.abs(np.diff(gray, axis=axis))
     before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
     before[axis], after[axis] = (1, 0), (0, 1)
-    return np.maximum(np.pad(difference, before), np.pad(difference, after))
+    return np.asarray(np.maximum(np.pad(difference, before), np.pad(difference, after)), dtype=np.float32)
 
 
 def expansion(source: Mask, result: Mask) -> float:
@@ -96,7 +96,7 @@ def fill_share(mask: Mask) -> float:
     if box is None:
         return 0.0
     height, width = box_size(box)
-    return max(height / mask.shape[0], width / mask.shape[1])
+    return float(max(height / mask.shape[0], width / mask.shape[1]))
 
 
 def rim_residue(foreground: Image, alpha: Alpha, picture: Image, *, reach_px: int = 12) -> float:

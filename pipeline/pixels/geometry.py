@@ -97,7 +97,9 @@ def resize(
     """Resize (H, W[, C]) to ``size`` = (height, width) with the named filter; dtype is kept."""
     if array.shape[:2] == size:
         return array
-    return np.asarray(cv2.resize(array, size[::-1], interpolation=FILTERS[kind]), dtype=array.dtype)
+    resized: NDArray[np.uint8] | NDArray[np.float32]
+    resized = cv2.resize(array, size[::-1], interpolation=FILTERS[kind])  # type: ignore[assignment]
+    return resized
 
 
 def filter_for(old: Size, new: Size) -> Filter:
