@@ -64,14 +64,14 @@ def measure_backdrop(image: Image, colour: tuple[int, int, int]) -> Backdrop:
 
 
 def _is_shade(off: NDArray[np.int16]) -> bool:
-    """Whether distances from the backdrop's colour thin out like a shadow's tail: most by one level, fewer by more.
+    """Whether distances from the backdrop's colour thin out like a shadow's tail: most by a level or so, fewer by more.
 
     A flat tint (254 everywhere) sits on one level; the rest of a photographed backdrop peaks further away.
     """
     if not off.size:
         return False
     shares = np.bincount(off, minlength=4) / off.size
-    return bool(shares[1] >= 0.7 * shares.max() and shares[2:4].min() >= 0.04)
+    return bool(shares.argmax() <= 3 and (shares >= 0.04).sum() >= 3)
 
 
 def connected_backdrop(image: Image, colour: tuple[int, int, int], *, smooth: bool = False) -> Mask:

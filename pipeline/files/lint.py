@@ -29,8 +29,10 @@ Severity = Literal["error", "warning"]
 LINT_LIMITS = Limits(min_side_px=1, max_aspect=1000)
 """Finished files of any shape are read, so that the rules can speak about them."""
 
-_BORDER_TOLERATED = 0.002
-_HAZE_TOLERATED = 0.002
+BORDER_TOLERATED = 0.002
+"""Share of border pixels that may be off: a corner that JPEG rang into."""
+_HAZE_TOLERATED = 0.005
+"""The last level of a tight shadow is flat as well, over 0.3 % of a backdrop."""
 _SHADE_WORTH_SAYING = 0.01
 _BLANK_LEVELS = 2.0
 _ASPECT_TOLERANCE = 0.005
@@ -139,7 +141,7 @@ def _background_findings(picture: Picture, row: Marketplace) -> Iterator[Finding
     severity: Severity = "error" if row.background_required else "warning"
     measured = measure_backdrop(picture.image, colour)
     fixable = measured.border_near >= 0.9
-    if measured.border_off > _BORDER_TOLERATED:
+    if measured.border_off > BORDER_TOLERATED:
         found = f"border {measured.typical}, {measured.border_off:.1%} of it off the colour"
         yield Finding(rule="background", severity=severity, found=found, asked=f"exactly {colour}", fixable=fixable)
     elif measured.haze > _HAZE_TOLERATED:

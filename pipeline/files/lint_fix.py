@@ -16,8 +16,15 @@ import numpy as np
 from pipeline.errors import ItemError, SeamlineError
 from pipeline.files.encode import EXTENSIONS
 from pipeline.files.export import export_picture
-from pipeline.files.framing import connected_backdrop, estimate_backdrop, fill_share, product_box, touches_border
-from pipeline.files.lint import LINT_LIMITS, Finding, lint_picture
+from pipeline.files.framing import (
+    connected_backdrop,
+    estimate_backdrop,
+    fill_share,
+    measure_backdrop,
+    product_box,
+    touches_border,
+)
+from pipeline.files.lint import BORDER_TOLERATED, LINT_LIMITS, Finding, lint_picture
 from pipeline.files.marketplace import Marketplace
 from pipeline.files.picture import decode_picture, read_bytes
 from pipeline.files.provenance import Provenance, read_provenance
@@ -73,8 +80,10 @@ def fix_picture(data: bytes, name: str, row: Marketplace) -> Fixed:
     file_format = picture.file_format if picture.file_format in row.writable_formats else row.formats[0]
     if file_format != picture.file_format:
         fixes.append(f"{picture.file_format} to {file_format}")
+    record = _completed(read_provenance(data), fixes)
+    if not fixes and "file-size" not in rules:
+        return Fixed(data=data, name=name, fixes=(), left=tuple(findings))
     try:
-        record = _completed(read_provenance(data), fixes)
         exported = export_picture(image, row, alpha=alpha, file_format=file_format, quality=95, provenance=record)
     except ItemError as error:
         failed = Finding(rule="file-size", severity="error", found=str(error), asked="a smaller file")
@@ -145,9 +154,11 @@ def _exact_background(image: Image, row: Marketplace, fixes: list[str]) -> Image
     changed = backdrop & (image != np.array(colour, np.uint8)).any(axis=2)
     if not changed.any():
         return image
-    fixes.append(f"backdrop set to exactly {row.background} over {changed.mean():.0%} of the picture")
     whitened = image.copy()
     whitened[backdrop] = colour
+    if measure_backdrop(whitened, colour).border_off > BORDER_TOLERATED:
+        return image  # it is no plain backdrop: half of it whitened would look worse
+    fixes.append(f"backdrop set to exactly {row.background} over {changed.mean():.0%} of the picture")
     return whitened
 
 

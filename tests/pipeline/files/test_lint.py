@@ -71,14 +71,17 @@ def test_a_grey_background_is_caught_and_not_fixable() -> None:
     assert found.severity == "error"
 
 
-def test_a_soft_shadow_is_a_warning_not_an_error() -> None:
+@pytest.mark.parametrize("quality", [60, 92])
+@pytest.mark.parametrize(("softness", "depth"), [(14, 60), (25, 80)])
+def test_a_soft_shadow_is_a_warning_not_an_error(softness: float, depth: float, quality: int) -> None:
     image = shot(fill=0.86)
     spread = np.zeros(image.shape[:2], np.float32)
-    spread[-48:-24, 80:-80] = 1
-    shade = cv2.GaussianBlur(spread, (0, 0), 7) * 40
+    spread[-90:-60, 90:-90] = 1
+    shade = cv2.GaussianBlur(spread, (0, 0), softness) * depth
     backdrop = (image == 255).all(axis=2)
     image[backdrop] = np.rint(255 - shade[backdrop, None]).astype(np.uint8)
-    findings = lint_picture(encode_picture(image), "x", AMAZON)
+    image[[0, 1, -2, -1]] = image[:, [0, 1, -2, -1]] = 255  # what the border shows is another rule
+    findings = lint_picture(encode_picture(image, quality=quality), "x", AMAZON)
     assert rules(findings, "error") <= {"fill"}
     assert "shadow" in rules(findings, "warning")
 
@@ -168,6 +171,15 @@ def test_the_product_itself_is_not_touched_by_whitening() -> None:
     product = (before < 200).any(axis=2)
     np.testing.assert_array_equal(after[product], before[product])
     assert (after[~product] == 255).all()
+
+
+def test_half_a_backdrop_is_not_whitened() -> None:
+    image = shot(250, fill=0.86)
+    image[340:, :110] = image[340:, 290:] = (236, 230, 214)  # a table top on both sides
+    data = encode_picture(image, file_format="png")
+    fixed = fix_picture(data, "x.png", AMAZON)
+    assert fixed.data == data
+    assert "background" in rules(fixed.left)
 
 
 def test_white_cloth_on_white_keeps_its_folds() -> None:
