@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,14 +103,11 @@ def write_stream(address: str, *, storage_options: Mapping[str, Json] | None = N
                 yield file
             sync_folder(target.parent)
         else:
-            file = fs.open(path, "wb", autocommit=False)
-            try:
+            # Not fs.open(): some file systems show an object while it is still being written.
+            with tempfile.NamedTemporaryFile(prefix=TEMPORARY_PREFIX) as file:
                 yield file
-            except BaseException:
-                file.discard()
-                raise
-            file.close()
-            file.commit()
+                file.flush()
+                fs.put_file(file.name, path)
 
 
 def is_local_fs(fs: Any) -> bool:

@@ -2,6 +2,7 @@ import io
 import json
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -303,3 +304,9 @@ def test_postgresql_without_its_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"seamline\[postgres\]"):
         Ledger.open("postgresql://u@127.0.0.1/d")
+
+
+def test_the_documented_changes_of_state_are_the_allowed_ones():
+    rows = (Path(__file__).parents[3] / "docs" / "store.md").read_text().splitlines()
+    table = [row.strip("| ").split(" | ") for row in rows if row.startswith("| ")][1:]
+    assert {old: set(new.split(", ")) for old, new in table} == {old: set(new) for old, new in ALLOWED.items()}
