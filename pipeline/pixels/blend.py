@@ -44,9 +44,9 @@ def feather(mask: Mask, width_px: float) -> Alpha:
 
     Smoothstep over the Euclidean distance. The picture's own border is no edge: a mask that reaches it stays solid.
     """
-    if width_px <= 0 or mask.all():
+    if width_px < 0.5 or mask.all():
         return mask.astype(np.float32)
-    distance = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1]
+    distance = ndimage.distance_transform_edt(mask)
     ramp = np.clip((distance - 0.5) / width_px, 0, 1)
     return np.where(mask, ramp * ramp * (3 - 2 * ramp), 0).astype(np.float32)
 

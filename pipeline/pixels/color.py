@@ -45,17 +45,16 @@ def to_uint8(image: FloatImage) -> Image:
 
 
 def dithered(image: FloatImage, seed: int, where: NDArray[np.bool_] | None = None) -> Image:
-    """Round to 8 bit with triangular dither of one level, so that slow gradients show no bands.
+    """Round to 8 bit with even dither of one level: the mean is exact and slow gradients show no bands.
 
     ``where`` (H, W) limits the dither; elsewhere values are rounded plainly, so a constant stays a constant.
     One noise plane serves all three channels: grey stays grey. Same ``seed``, same picture.
     """
     random = np.random.default_rng(seed)
     shape = image.shape[:2]
-    noise = random.random(shape, dtype=np.float32) - random.random(shape, dtype=np.float32)
+    noise = random.random(shape, dtype=np.float32) - np.float32(0.5)
     if where is not None:
         noise *= where
-    noise *= np.float32(0.5)
     levels = np.clip(image, 0, 1) * np.float32(255) + noise[..., None]
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.pixels.color import SOLID
+from pipeline.pixels.color import SOLID, bleed
 from pipeline.types import Alpha, Box, Image, Mask, Size
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -124,20 +124,21 @@ def resize_mask(mask: Mask, size: Size) -> Mask:
 
 
 def resize_cutout(image: Image, alpha: Alpha, size: Size) -> tuple[Image, Alpha]:
-    """Resize a picture together with its matte, weighted by it: no dark or light rim of what lay behind.
+    """Resize a picture together with its matte so that no dark or light rim of what lay behind appears.
 
-    Where the matte is 1 all around, this is `resize_image`. Returns (image, alpha) at ``size``.
+    Down: colours are averaged with the matte as their weight (premultiplied). Up: the subject's colour is spread
+    outwards first, since a filter with negative lobes has no use for weights. Where the matte is 1 all around, this is
+    `resize_image`. Returns (image, alpha) at ``size``.
     """
     if image.shape[:2] == size:
         return image, alpha
     small_alpha = resize_alpha(alpha, size)
-    kind = filter_for((alpha.shape[0], alpha.shape[1]), size)
-    weight = np.asarray(resize(alpha, size, kind), dtype=np.float32)
-    weighted = np.asarray(resize(image * alpha[..., None].astype(np.float32), size, kind), dtype=np.float32)
-    plain = np.asarray(resize(image.astype(np.float32), size, kind), dtype=np.float32)
-    safe = (weight > 0.02)[..., None]
-    mixed = np.where(safe, weighted / np.maximum(weight, 0.02)[..., None], plain)
-    colors = np.where((weight >= SOLID)[..., None], plain, mixed)
+    if filter_for((alpha.shape[0], alpha.shape[1]), size) == "lanczos":
+        return resize_image(bleed(image, alpha), size), small_alpha
+    weighted = np.asarray(resize(image * alpha[..., None].astype(np.float32), size, "area"), dtype=np.float32)
+    plain = np.asarray(resize(image.astype(np.float32), size, "area"), dtype=np.float32)
+    mixed = np.where((small_alpha > 0.004)[..., None], weighted / np.maximum(small_alpha, 0.004)[..., None], plain)
+    colors = np.where((small_alpha >= SOLID)[..., None], plain, mixed)
     return np.rint(np.clip(colors, 0, 255)).astype(np.uint8), small_alpha
 
 
@@ -175,6 +176,8 @@ def span_weights(spans: list[tuple[int, int]], margin_px: int = 0) -> list[NDArr
     weights = [np.ones(end - start, np.float32) for start, end in spans]
     for left, right in zip(range(len(spans) - 1), range(1, len(spans)), strict=True):
         start, end = spans[right][0], spans[left][1]
+        if end <= start:
+            continue
         margin = min(margin_px, (end - start - 1) // 2)
         inner = end - start - 2 * margin
         rise = np.concatenate(
