@@ -201,6 +201,8 @@ def test_several_views_as_rows_lists_or_columns(tmp_path: Path) -> None:
     assert keys(read(bar)) == [("A1", "main"), ("A1", "2"), ("A1", "3")]
     named = write(tmp_path / "c.csv", "sku,photo,view\nA1,a.jpg|b.jpg,front|back\n")
     assert keys(read(named)) == [("A1", "front"), ("A1", "back")]
+    twice = write(tmp_path / "f.csv", "sku,photo,view\nA1,a.jpg|b.jpg,front|front\n")
+    assert problems(twice) == [(2, "SKU A1 has two photos for one view (front, front): name them apart.")]
     columns = write(tmp_path / "d.csv", "sku,photo_1,photo_2,photo_10,photo_3\nA1,a.jpg,b.jpg,d.jpg,\n")
     assert [(i.view, Path(i.address).name) for i in read(columns)] == [
         ("main", "a.jpg"),
