@@ -1,0 +1,120 @@
+"""Built-in sample catalogs: ``sample:packshot`` as a recipe's catalog address.
+
+Photographs come out of installed packages whose licences allow it, products from ``configs/samples``
+(drawn by ``pipeline.embedded.samples``); both are credited in a file beside the catalog.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import CatalogError
+from pipeline.files.address import is_local, local_path, write_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One photo of a sample catalog and where it comes from."""
+
+    sku: str
+    photo: str
+    package: str
+    resource: str
+    title: str
+    phrases: str
+    credit: str
+
+
+_DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
+
+
+def _drawn(sku: str, title: str, phrases: str) -> Sample:
+    return Sample(
+        sku=sku, photo=f"{sku}.jpg", package="configs", resource=f"samples/{sku}.jpg", title=title, phrases=phrases,
+        credit=_DRAWN,
+    )  # fmt: skip
+
+
+def _photo(sku: str, title: str, phrases: str, package: str, resource: str, credit: str) -> Sample:
+    return Sample(
+        sku=sku, photo=resource.rsplit("/", 1)[-1], package=package, resource=resource, title=title, phrases=phrases,
+        credit=credit,
+    )  # fmt: skip
+
+
+PACKSHOT: Final = (
+    _drawn("sneaker-mint", "Canvas sneaker", "shoe"),
+    _drawn("bag-cobalt", "Shoulder bag", "bag"),
+    _drawn("mug-cream", "Atelier mug", "mug"),
+    _drawn("armchair-navy", "Armchair", "chair"),
+    _drawn("lamp-walnut", "Table lamp", "lamp"),
+    _drawn("bottle-wave", "Steel bottle", "bottle"),
+    _drawn("coat-stripe", "Striped coat", "coat"),
+    _photo(
+        "portrait-collins", "Astronaut Eileen Collins", "person", "skimage", "data/astronaut.png",
+        "NASA, Great Images in NASA; public domain. Carried by scikit-image.",
+    ),
+    _photo(
+        "portrait-hopper", "Commodore Grace Hopper", "person", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg",
+        "James S. Davis, United States Navy; public domain. Carried by Matplotlib.",
+    ),
+    _photo(
+        "coffee-cup", "Espresso in a cup", "cup", "skimage", "data/coffee.png",
+        "Rachel Michetti, courtesy of Pikolo Espresso Bar; CC0-1.0. Carried by scikit-image.",
+    ),
+    _photo(
+        "cat-chelsea", "Chelsea the cat", "cat", "skimage", "data/chelsea.png",
+        "Stéfan van der Walt; CC0-1.0. Carried by scikit-image.",
+    ),
+)  # fmt: skip
+
+SAMPLES: Final = {"packshot": PACKSHOT}
+
+
+def sample_folder(name: str, runs: str) -> str:
+    """Lay out the sample catalog ``name`` below ``runs`` and return the address of its ``catalog.csv``.
+
+    What is there already is left alone, so that a second run finds unchanged photos. Raises CatalogError for an
+    unknown name, or a package that has lost its photo.
+    """
+    samples = SAMPLES.get(name)
+    if samples is None:
+        raise CatalogError(f"there is no sample catalog {name!r}; there are: {', '.join(sorted(SAMPLES))}")
+    root = local_path(runs) if is_local(runs) else Path("runs")
+    folder = root / "samples" / name
+    for sample in samples:
+        _place(folder / "photos" / sample.photo, sample)
+    _keep(folder / "catalog.csv", _catalog(samples))
+    _keep(folder / "CREDITS.txt", "".join(f"{s.photo}: {s.title}. {s.credit}\n" for s in samples))
+    return str(folder / "catalog.csv")
+
+
+def _place(target: Path, sample: Sample) -> None:
+    if target.exists():
+        return
+    try:
+        data = files(sample.package).joinpath(sample.resource).read_bytes()
+    except (OSError, ModuleNotFoundError) as error:
+        raise CatalogError(
+            f"the sample photo {sample.photo} is missing from the package {sample.package}: "
+            f"reinstall it, or name a catalog of your own in catalog.address"
+        ) from error
+    write_file(str(target), data)
+
+
+def _keep(target: Path, text: str) -> None:
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        write_file(str(target), text.encode("utf-8"))
+
+
+def _catalog(samples: tuple[Sample, ...]) -> str:
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["sku", "photo", "title", "phrases"])
+    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases) for s in samples)
+    return out.getvalue()

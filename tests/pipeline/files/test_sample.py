@@ -1,0 +1,35 @@
+"""The sample catalog comes out whole, is read by the catalog reader, and is credited photo by photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import CatalogError
+from pipeline.files.catalog import read_catalog
+from pipeline.files.picture import read_picture
+from pipeline.files.recipe import CatalogSection
+from pipeline.files.sample import SAMPLES, sample_folder
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_every_sample_is_an_item_with_a_readable_credited_photo(name: str, tmp_path: Path) -> None:
+    items = list(read_catalog(CatalogSection(address=f"sample:{name}"), runs=str(tmp_path)))
+    credits = (tmp_path / "samples" / name / "CREDITS.txt").read_text()
+    assert [item.sku for item in items] == [sample.sku for sample in SAMPLES[name]]
+    for item in items:
+        assert min(read_picture(item.address).image.shape[:2]) >= 300
+        assert f"{Path(item.address).name}: " in credits
+
+
+def test_a_second_call_leaves_every_file_as_it_is(tmp_path: Path) -> None:
+    sample_folder("packshot", str(tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    sample_folder("packshot", str(tmp_path))
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_an_unknown_sample_lists_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="there are: packshot"):
+        sample_folder("shoes", str(tmp_path))
