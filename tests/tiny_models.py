@@ -155,7 +155,7 @@ def save_sam2(folder: Path, seed: int = 0) -> Checkpoint:
         memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=32, memory_encoder_output_channels=8,
         mask_downsampler_embed_dim=32, memory_fuser_embed_dim=32, memory_fuser_intermediate_dim=32,
     )  # fmt: skip
-    model = Sam2VideoModel(config).eval()
+    model = _spread(Sam2VideoModel(config).eval())
     _save(model, folder)
     return row(id="tiny-sam2", role="segmenter", family="sam2", address=str(folder))
 
@@ -177,8 +177,19 @@ def save_sam_hq(folder: Path, seed: int = 0) -> Checkpoint:
             "hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 32, "vit_dim": 48,
         },
     )  # fmt: skip
-    _save(SamHQModel(config).eval(), folder)
+    _save(_spread(SamHQModel(config).eval()), folder)
     return row(id="tiny-sam-hq", role="segmenter", family="sam-hq", address=str(folder))
+
+
+def _spread(model: Any) -> Any:
+    """Widen random weights: transformers starts them so small that a tiny network's answers are all alike."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(0.7 / (parameter.std() * parameter[0].numel() ** 0.5 + 1e-9))
+    return model
 
 
 def _save(model: Any, folder: Path) -> None:

@@ -107,7 +107,7 @@ def test_sam_hq_answers_as_a_whole_forward(
     with torch.inference_mode():
         out = model.network.module(pixel_values=pixels, input_boxes=in_frame, multimask_output=False)
     ours = predict(model, embedding, boxes=BOXES)
-    np.testing.assert_allclose(ours.logits, out.pred_masks[0, :, 0].numpy(), atol=0.01 * float(out.pred_masks.std()))
+    np.testing.assert_allclose(ours.logits, out.pred_masks[0, :, 0].numpy(), atol=0.03 * float(out.pred_masks.std()))
     np.testing.assert_allclose(ours.ious, out.iou_scores[0, :, 0].numpy(), atol=1e-3)
     without = replace(embedding, arrays=(embedding.arrays[0], np.zeros_like(embedding.arrays[1])))
     assert not np.allclose(ours.logits, predict(model, without, boxes=BOXES).logits)  # the early features matter
