@@ -64,6 +64,16 @@ def test_a_tinted_box_pasted_on_white_is_caught() -> None:
     assert lint(image) == {"background"}
 
 
+def test_a_photographed_box_pasted_on_white_is_caught() -> None:
+    image = shot()
+    product = (image < 200).any(axis=2)
+    grain = np.clip(np.random.default_rng(1).normal(248, 1.2, image.shape[:2]), 244, 252).astype(np.uint8)
+    box = np.zeros_like(product)
+    box[15:-15, 70:-70] = True
+    image[box & ~product] = grain[box & ~product][:, None]
+    assert lint(image, file_format="png") == {"background"}
+
+
 def test_a_grey_background_is_caught_and_not_fixable() -> None:
     data = encode_picture(shot(200))
     found = next(f for f in lint_picture(data, "x", AMAZON) if f.rule == "background")
@@ -188,7 +198,8 @@ def test_white_cloth_on_white_keeps_its_folds() -> None:
     folds = (244 + 9 * np.sin(rows / 3)).astype(np.uint8)
     cloth = np.s_[100:300, 125:275]
     image[cloth] = folds[100:300, None, None]
-    image[98:102, 125:275] = image[298:302, 125:275] = image[100:300, 123:127] = image[100:300, 273:277] = 225
+    image[98:102, 125:275] = image[100:300, 123:127] = image[100:300, 273:277] = 225  # open below
+    image[300:, 125:275] = 251
     after = decode_picture(fix_picture(encode_picture(image, file_format="png"), "x.png", AMAZON).data, "x").image
     np.testing.assert_array_equal(after[105:295, 130:270], image[105:295, 130:270])
 

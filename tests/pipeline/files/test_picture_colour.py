@@ -110,12 +110,12 @@ def test_a_profile_for_another_space_is_left_out_and_noted() -> None:
     assert any("left out" in note for note in picture.notes)
 
 
-def cmyk_profile() -> bytes:
+def cmyk_profile(black_lightness: float = 0) -> bytes:
     """A press whose magenta prints as Lab (50, 60, 0), and the other inks as greys: nothing like the plain formula."""
     corners = b""
     for number in range(16):
         cyan, magenta, yellow, black = (number >> bit & 1 for bit in (3, 2, 1, 0))
-        lightness = 0 if black else 50 if magenta else 100 - 20 * cyan - 10 * yellow
+        lightness = black_lightness if black else 50 if magenta else 100 - 20 * cyan - 10 * yellow
         corners += bytes([round(lightness * 2.55), 128 + (60 if magenta and not black else 0), 128])
     ramp = bytes(range(256))
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + ramp * 4 + corners + ramp * 3
@@ -134,6 +134,13 @@ def test_cmyk_with_a_profile(file_format: str) -> None:
     # Lab (50, 60, 0) is about sRGB (208, 69, 120); the plain formula would give (255, 0, 255).
     assert np.abs(magenta - (203, 69, 121)).max() <= 12
     assert "Test press to sRGB" in picture.notes
+
+
+def test_the_black_of_a_weak_press_becomes_black() -> None:
+    inks = np.full((40, 40, 4), (0, 0, 0, 255), np.uint8)
+    image = PilImage.frombytes("CMYK", (40, 40), inks.tobytes())
+    picture = decode_picture(saved(image, "TIFF", icc_profile=cmyk_profile(black_lightness=20)), "press")
+    assert picture.image.max() <= 6, "without black point compensation it would be a grey of 48"
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
