@@ -96,6 +96,7 @@ def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> It
 
 def _finish(way: ItemWay) -> dict[str, Any]:
     """The fields of the record of an item that was finished or parked. Raises whatever goes wrong."""
+    _ = way.digest  # first of all: the record shall say which photo it was, whatever happens then
     try:
         ending = walk(way)
     except DamagedResult:  # the store removed it when it noticed: this time it is made anew

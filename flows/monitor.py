@@ -75,7 +75,7 @@ def publish(summary: Summary, address: BatchAddress) -> None:
     create_markdown_artifact(key=artifact_key("batch", recipe), markdown=_report(summary))
     rows = item_rows(work)
     if rows:
-        what = f"failed and parked items of {summary.batch}" + (" (the first)" if len(rows) == TABLE_ROWS else "")
+        what = f"items of {summary.batch}, failed and parked first" + (" (cut)" if len(rows) == TABLE_ROWS else "")
         create_table_artifact(key=artifact_key("items", recipe), table=rows, description=what)
     sheet = thumbnail_sheet(work)
     if sheet:
@@ -93,9 +93,9 @@ def artifact_key(kind: str, name: str) -> str:
 
 
 def item_rows(work: Workplace) -> list[dict[str, Any]]:
-    """Failed items, then parked ones, `TABLE_ROWS` at most, as rows of a table."""
+    """The batch's items as rows of a table: failed ones first, then parked, then finished; `TABLE_ROWS` at most."""
     rows: list[dict[str, Any]] = []
-    for state in (ItemState.FAILED, ItemState.PARKED):
+    for state in (ItemState.FAILED, ItemState.PARKED, ItemState.ACCEPTED):
         records = work.ledger.records(work.id, states=(state,), limit=TABLE_ROWS - len(rows))
         rows += [_row(record) for record in records]
     return rows

@@ -12,7 +12,7 @@ from flows.dashboard import DashboardError, free_port, running_server
 
 
 class Health(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         body = b"true" if self.path == "/api/health" else b"{}"
         self.send_response(200)
         self.end_headers()

@@ -73,7 +73,9 @@ def test_a_mask_file_that_is_not_there_is_told_by_name(make_recipe: MakeRecipe, 
 
 def test_seeds_depend_on_the_item_alone() -> None:
     assert item_seed(0, "a", "1") == item_seed(0, "a", "1")
-    seeds = {item_seed(seed, sku, view, attempt) for seed in (0, 1) for sku in "ab" for view in "12" for attempt in (0, 1)}
+    seeds = {
+        item_seed(seed, sku, view, attempt) for seed in (0, 1) for sku in "ab" for view in "12" for attempt in (0, 1)
+    }
     assert len(seeds) == 16
     assert item_seed(0, "a1", "") != item_seed(0, "a", "1")
     assert all(0 <= seed < 2**63 for seed in seeds)
