@@ -119,7 +119,7 @@ def marble(rng: np.random.Generator, height: int, width: int) -> Floats:
         (xs * np.cos(angle) + ys * np.sin(angle)) * np.float32(9) + cloud * np.float32(1.5) + ripple * np.float32(0.30)
     )
     vein = np.exp(-np.abs(np.sin(wave)) * 13) * np.clip(np.float32(0.55) + ripple * np.float32(0.4), 0, 1)
-    fine = np.exp(-np.abs(np.sin(wave * np.float32(2.3) + cloud * 2)) * 30) * np.float32(0.35)
+    fine = np.exp(-np.abs(np.sin(wave * np.float32(1.7) + ripple)) * 26) * np.clip(cloud * np.float32(0.5), 0, 0.5)
     base = np.array([0.945, 0.94, 0.935], np.float32) + (cloud * np.float32(0.012))[..., None]
     picture: Floats = base - (vein + fine)[..., None] * np.array([0.30, 0.29, 0.26], np.float32)
     return np.clip(picture, 0, 1).astype(np.float32)

@@ -105,7 +105,7 @@ class Tube:
     ``depth`` flattens the relief (1 round, 0.3 nearly flat). ``lift`` raises the part in px, so that it wins over
     its neighbours. ``hem`` bows the far edge outwards, as a round hem seen from above does. ``phase`` shifts the
     pattern along the axis. ``pleats`` folds the cloth around the axis, growing towards the end.
-    ``slope`` is how much a taper tilts the surface.
+    ``slope`` is how much a taper tilts the surface, ``bend`` how much a round end does: little where a limb goes on.
     """
 
     start: Point
@@ -122,6 +122,7 @@ class Tube:
     pleat_count: float = 7.0
     pleat_phase: float = 0.0
     slope: float = 0.9
+    bend: float = 1.0
 
     def field(self, height: int, width: int) -> Field:
         """Coverage, height, normal and cloth coordinates on this part's window."""
@@ -190,7 +191,7 @@ class Tube:
             after = np.maximum(a - np.float32(length), 0) if self.round_end else zero
             over = before + after
             distance = np.sqrt(p * p + over * over)
-            bow = np.minimum(over / w, 1)
+            bow = np.minimum(over / w, 1) * np.float32(self.bend)
         alpha = bound(w - distance + np.float32(0.5))
         if not self.round_start:
             alpha *= bound(a + np.float32(0.5))
@@ -290,6 +291,7 @@ class Material:
 
     color: Floats
     texture: Texture | None = None
+    shadow_tint: tuple[float, float, float] = (0.90, 0.96, 1.06)
     gloss: float = 0.0
     sharpness: float = 24.0
     folds: float = 0.0
@@ -303,7 +305,7 @@ def lit(surface: Surface, albedo: Floats, material: Material) -> Floats:
     shade = np.float32(0.74) * wrapped + np.float32(0.17) - np.float32(0.11) * ny + np.float32(0.10)
     rim = np.float32(0.10) * (1 - nz) ** 3
     dark = bound(1 - shade)
-    tint = np.array([0.90, 0.96, 1.06], np.float32)
+    tint = np.array(material.shadow_tint, np.float32)
     color: Floats = albedo * (shade + rim)[..., None] * (1 + dark[..., None] * (tint - 1) * np.float32(0.5))
     if material.gloss > 0:
         spot = bound(nx * HALFWAY[0] + ny * HALFWAY[1] + nz * HALFWAY[2]) ** np.float32(material.sharpness)

@@ -11,7 +11,7 @@ from pipeline.embedded.paint import Dressing, dot, paint, stroke
 from pipeline.embedded.palette import Floats, rgb
 from pipeline.embedded.pose import ARMS, EARS, EYES, LEGS, NECK, NOSE, Skeleton
 
-TORSO_T = (0.0, 0.04, 0.08, 0.14, 0.26, 0.42, 0.62, 0.86, 1.0, 1.14)
+TORSO_T = (0.0, 0.025, 0.06, 0.11, 0.26, 0.42, 0.62, 0.86, 1.0, 1.14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,10 @@ class Looks:
         """Skin, or glossy shell."""
         if self.mannequin:
             return Material(color=self.skin, gloss=0.22, sharpness=18)
-        return Material(color=self.skin, gloss=0.07, sharpness=9)
+        return Material(color=self.skin, gloss=0.06, sharpness=9, shadow_tint=(1.22, 0.92, 0.80))
 
 
+JOINT = 0.12
 HAIR_STYLES = ("short", "crop", "bob", "long", "bun", "afro", "bald", "waves")
 
 
@@ -42,10 +43,10 @@ def torso_widths(skeleton: Skeleton, ease: float = 0.0) -> tuple[float, ...]:
     """Half widths in px at the stations TORSO_T, with ``ease`` units of room."""
     b, u = skeleton.build, skeleton.unit
     base = (
-        0.026,
+        0.030,
         0.050 * b.shoulders,
-        0.074 * b.shoulders,
-        0.088 * b.shoulders,
+        0.076 * b.shoulders,
+        0.090 * b.shoulders,
         0.083 * b.shoulders + 0.004 * b.bust,
         0.077 * b.waist**0.5 + 0.003 * b.bust,
         0.066 * b.waist,
@@ -78,9 +79,9 @@ def arm_parts(skeleton: Skeleton, side: int, lift: float = 0.0) -> list[Part]:
     tips = palm + along * np.float32(0.026 * u) - inward * np.float32(0.003 * u)
     w = u * k
     return [
-        limb(shoulder, elbow, (0, 0.2, 0.6, 1), (0.027 * w, 0.028 * w, 0.025 * w, 0.021 * w), lift=lift),
-        limb(elbow, wrist, (0, 0.25, 1), (0.0205 * w, 0.0215 * w, 0.0135 * w), lift=lift),
-        limb(wrist, palm, (0, 0.4, 1), (0.0125 * w, 0.0155 * w, 0.0165 * w), lift=lift),
+        limb(shoulder, elbow, (0, 0.2, 0.6, 1), (0.027 * w, 0.028 * w, 0.025 * w, 0.021 * w), lift=lift, bend=JOINT),
+        limb(elbow, wrist, (0, 0.25, 1), (0.0205 * w, 0.0215 * w, 0.0135 * w), lift=lift, bend=JOINT),
+        limb(wrist, palm, (0, 0.4, 1), (0.0125 * w, 0.0155 * w, 0.0165 * w), lift=lift, bend=JOINT),
         limb(palm, tips, (0, 0.5, 1), (0.0155 * w, 0.0125 * w, 0.0070 * w), lift=lift),
         limb(
             wrist + along * np.float32(0.010 * u),
@@ -100,8 +101,10 @@ def leg_parts(skeleton: Skeleton, side: int) -> list[Part]:
     toe = ankle + point(out * 0.014 * u, 0.040 * u)
     w = u * k
     return [
-        limb(hip, knee, (0, 0.25, 0.7, 1), (0.050 * w, 0.050 * w, 0.038 * w, 0.031 * w)),
-        limb(knee, ankle, (0, 0.12, 0.32, 0.7, 1), (0.030 * w, 0.029 * w, 0.0335 * w, 0.022 * w, 0.0165 * w)),
+        limb(hip, knee, (0, 0.25, 0.7, 1), (0.050 * w, 0.050 * w, 0.038 * w, 0.031 * w), bend=JOINT),
+        limb(
+            knee, ankle, (0, 0.12, 0.32, 0.7, 1), (0.030 * w, 0.029 * w, 0.0335 * w, 0.022 * w, 0.0165 * w), bend=JOINT
+        ),
         limb(ankle, toe, (0, 0.6, 1), (0.0165 * w, 0.020 * w, 0.019 * w)),
     ]
 
@@ -156,7 +159,7 @@ def draw_hair_behind(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     if looks.mannequin or looks.hair not in ("long", "bob", "waves", "afro"):
         return
     u, up, nose = skeleton.unit, _head_axis(skeleton), skeleton.joints[NOSE]
-    material = Material(color=looks.hair_color * np.float32(0.72), gloss=0.10, sharpness=12, folds=0.5)
+    material = Material(color=looks.hair_color * np.float32(0.86), gloss=0.10, sharpness=12, folds=0.5)
     top = nose + up * np.float32(0.055 * u)
     if looks.hair == "afro":
         middle = nose + up * np.float32(0.034 * u)
@@ -292,6 +295,6 @@ def _draw_front_hair(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
             root = nose + up * np.float32(0.030 * u) + side * np.float32(sign * 0.040 * u)
             tip = root - up * np.float32(reach * u) + side * np.float32(sign * 0.004 * u)
             locks.append(limb(root, tip, (0, 0.3, 0.7, 1), (0.010 * u, 0.015 * u, 0.0165 * u, 0.011 * u)))
-    paint(canvas, parts, material, "hair", u, Dressing(openings=(face,), shadow=0.3))
+    paint(canvas, parts, material, "hair", u, Dressing(openings=(face,), shadow=0.15))
     if locks:
         paint(canvas, locks, material, "hair", u, Dressing(shadow=0.35))

@@ -110,14 +110,14 @@ def _waist(cut: _Cut, t: float = 0.74) -> Tube:
     b, u = sk.build, sk.unit
     widths = tuple(
         w * u
-        for w in (0.071 * b.waist + 0.003, 0.083 * b.hips + cut.spec.fit, 0.091 * b.hips + cut.spec.fit, 0.088 * b.hips)
+        for w in (0.073 * b.waist + 0.003, 0.083 * b.hips + cut.spec.fit, 0.093 * b.hips + cut.spec.fit, 0.088 * b.hips)
     )
     return Tube(start=sk.torso(t), end=sk.torso(1.04), ts=(0, 0.4, 0.75, 1), widths=widths, depth=cut.depth, hem=0.3)
 
 
 def _draw_trousers(cut: _Cut) -> None:
     sk, u, spec = cut.skeleton, cut.unit, cut.spec
-    fit, parts = spec.fit, [_waist(cut)]
+    fit, parts = spec.fit + 0.003, [_waist(cut)]
     reach = min(spec.length, 1.0) if spec.kind != "shorts" else 0.0
     creases: list[Crease] = []
     k = sk.build.limbs
@@ -224,15 +224,8 @@ def _draw_skirt(cut: _Cut) -> None:
     sk, u, spec = cut.skeleton, cut.unit, cut.spec
     b = sk.build
     end = sk.torso(1.0 + 0.95 * spec.length)
-    widths = tuple(
-        w * u
-        for w in (
-            0.069 * b.waist + 0.002,
-            0.090 * b.hips + spec.fit,
-            0.094 * b.hips * (0.55 + 0.45 * spec.flare),
-            0.094 * spec.flare * b.hips,
-        )
-    )
+    hip = max(0.094 * b.hips, 0.047 * b.hips + 0.052 * b.limbs) + spec.fit
+    widths = tuple(w * u for w in (0.071 * b.waist + 0.002, hip, hip * (0.55 + 0.45 * spec.flare), hip * spec.flare))
     tube = Tube(
         start=sk.torso(0.70),
         end=end,
@@ -285,7 +278,7 @@ def _trunk(cut: _Cut) -> list[Part]:
             round_end=True,
             depth=cut.depth,
         )
-        hip = 0.090 * b.hips + spec.fit
+        hip = max(0.094 * b.hips, 0.047 * b.hips + 0.052 * b.limbs) + spec.fit
         widths = tuple(
             w * u for w in (0.066 * b.waist + spec.fit, hip, hip * (0.55 + 0.45 * spec.flare), hip * spec.flare)
         )
@@ -347,7 +340,7 @@ def _sleeve(cut: _Cut, side: int, lift: float = 0.0) -> list[Part]:
                 start=shoulder,
                 end=end,
                 ts=(0, 0.3, 1),
-                widths=(w0 * 0.80, w0 * 1.0, w0 * 1.02 + room * 0.4 * u),
+                widths=(w0 * 0.76, w0 * 1.0, w0 * 1.02 + room * 0.4 * u),
                 round_start=True,
                 hem=0.18,
                 **more,
@@ -359,7 +352,7 @@ def _sleeve(cut: _Cut, side: int, lift: float = 0.0) -> list[Part]:
             start=shoulder,
             end=elbow,
             ts=(0, 0.25, 1),
-            widths=(w0 * 0.80, w0, w1),
+            widths=(w0 * 0.76, w0, w1),
             round_start=True,
             round_end=True,
             **more,

@@ -105,7 +105,7 @@ def stand(
     shoulder_line, hip_line = turned(point(1, 0), lean - tilt * 0.6), turned(point(1, 0), lean + tilt)
     for sign, (shoulder, elbow, wrist), (hip, knee, ankle) in ((-1, *_pair(0)), (1, *_pair(1))):
         joints[shoulder] = (
-            neck + shoulder_line * np.float32(sign * 0.082 * unit * build.shoulders) + point(0, 0.044 * unit)
+            neck + shoulder_line * np.float32(sign * 0.080 * unit * build.shoulders) + point(0, 0.050 * unit)
         )
         a, b = _arm_angles(rng, calm)
         joints[elbow] = joints[shoulder] + turned(point(0, 1), -sign * a) * np.float32(0.160 * unit)
@@ -146,7 +146,7 @@ def laid_out(*, top: float, unit: float, center: float, spread: float, turn: flo
     joints[NECK], joints[NOSE] = neck, neck - down * np.float32(0.09 * unit)
     for sign, (shoulder, elbow, wrist), (hip, knee, ankle) in ((-1, *_pair(0)), (1, *_pair(1))):
         joints[shoulder] = (
-            neck + across * np.float32(sign * 0.084 * unit * build.shoulders) + down * np.float32(0.042 * unit)
+            neck + across * np.float32(sign * 0.084 * unit * build.shoulders) + down * np.float32(0.048 * unit)
         )
         arm = turned(down, -sign * spread)
         joints[elbow] = joints[shoulder] + arm * np.float32(0.160 * unit)

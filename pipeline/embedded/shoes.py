@@ -105,18 +105,28 @@ def _trim(color: Floats, accent: Floats, base: float) -> list[Patch]:
     lining = Finish(color=color * np.float32(0.35) + np.float32(0.05), gloss=0.05, rough=1.0)
     soft = Finish(color=color * np.float32(0.82), gloss=0.12, rough=0.8)
     patches: list[Patch] = []
-    s = np.linspace(0.03, 0.41, 16, dtype=np.float32)
+    s = np.linspace(0.035, 0.41, 22, dtype=np.float32)
     rims = [_upper(s, np.array([[a]], np.float32), base)[:, 0] for a in (0.36, 0.64)]
-    loop = np.concatenate([rims[0][::-1], rims[1]])
-    patches += rod(_turned(loop), 0.020, soft, sides=14, smooth=1)
-    inner = np.linspace(0.02, 0.43, 20, dtype=np.float32)
+    heel = _upper(np.array([0.035], np.float32), np.linspace(0.36, 0.64, 7, dtype=np.float32)[None], base)[0]
+    loop = np.concatenate([rims[0][::-1], heel[1:-1], rims[1]])
+    for axis in range(3):  # one soft ring, without the corners at the heel
+        padded = np.pad(loop[:, axis], 2, mode="edge")
+        loop[:, axis] = np.convolve(padded, np.ones(5) / 5, "valid")
+    patches += rod(_turned(loop), 0.019, soft, sides=14, smooth=1)
+    inner = np.linspace(0.02, 0.45, 24, dtype=np.float32)
     floor = _upper(inner, np.linspace(0.30, 0.70, 9, dtype=np.float32)[None], base)
-    floor[..., 1] -= np.float32(0.07)
+    floor[..., 1] -= np.float32(0.055)
     patches.append(loft(floor, lining))
-    tongue_s = np.linspace(0.30, 0.60, 14, dtype=np.float32)
-    tongue = _upper(tongue_s, np.linspace(0.38, 0.62, 9, dtype=np.float32)[None], base)
-    tongue[..., 1] += (np.clip((0.44 - tongue_s) / 0.14, 0, 1) * 0.10)[:, None] + np.float32(0.008)
-    patches.append(loft(tongue, soft))
+    tongue_s = np.linspace(0.33, 0.62, 18, dtype=np.float32)
+    tongue = _upper(tongue_s, np.linspace(0.40, 0.60, 9, dtype=np.float32)[None], base)
+    rise = np.clip((0.43 - tongue_s) / 0.10, 0, 1)
+    tongue[..., 1] += (rise * rise * 0.055)[:, None] + np.float32(0.006)
+    for depth in (0.0, 0.016):
+        sheet = tongue.copy()
+        sheet[..., 1] -= np.float32(depth)
+        patches.append(loft(sheet, soft))
+    tip = np.concatenate([tongue[:1], tongue[:1] - np.array([0, 0.016, 0], np.float32)])
+    patches.append(loft(tip, soft))
     lace = Finish(color=accent, gloss=0.05, rough=1.0)
     for q in (0.43, 0.48, 0.53, 0.58, 0.63):
         across = _upper(

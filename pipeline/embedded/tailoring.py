@@ -61,7 +61,12 @@ def _cuffs(canvas: Canvas, skeleton: Skeleton, spec: GarmentSpec, surface: Surfa
         else:
             axis, end = wrist - elbow, wrist - (wrist - elbow) * np.float32(0.13)
         axis = axis / np.float32(np.hypot(axis[0], axis[1]))
-        across = point(float(-axis[1]), float(axis[0])) * np.float32(0.035 * unit)
+        half = (
+            (0.026 * skeleton.build.limbs + spec.fit * 0.7)
+            if spec.sleeve < 0.75
+            else (0.016 * skeleton.build.limbs + spec.fit * 0.6)
+        )
+        across = point(float(-axis[1]), float(axis[0])) * np.float32(half * unit)
         line = np.stack([end - across, end + axis * np.float32(0.006 * unit), end + across])
         stroke(canvas, line, max(0.0017 * unit, 0.5), dark, 0.5, inside=surface)
 

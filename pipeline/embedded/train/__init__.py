@@ -1,0 +1,1 @@
+"""Training of the studio's tiny models: cached scenes, resumable runs, scores."""
