@@ -140,9 +140,7 @@ def run_tiled(
     overlap = min(OVERLAP_PX, tile_px // 3)
     margin = min(MARGIN_PX, overlap * 3 // 8)
     boxes = geometry.tiles(size, tile_px, overlap)
-    weights = geometry.tile_weights(
-        (size[0] * scale, size[1] * scale), tile_px * scale, overlap * scale, margin * scale
-    )
+    weights = geometry.tile_weights(size, tile_px, overlap, margin, scale=scale)
     total = np.zeros((size[0] * scale, size[1] * scale, 3), np.float32)
     for done, (box, weight) in enumerate(zip(boxes, weights, strict=True), start=1):
         tile = np.ascontiguousarray(geometry.crop(image, box).transpose(2, 0, 1))[None]

@@ -188,10 +188,19 @@ def span_weights(spans: list[tuple[int, int]], margin_px: int = 0) -> list[NDArr
     return weights
 
 
-def tile_weights(size: Size, tile_px: int, overlap_px: int, margin_px: int = 0) -> list[NDArray[np.float32]]:
-    """Return one (h, w) weight array a box of `tiles`, in its order: a partition of unity over the picture."""
-    rows = span_weights(tile_spans(size[0], tile_px, overlap_px), margin_px)
-    columns = span_weights(tile_spans(size[1], tile_px, overlap_px), margin_px)
+def tile_weights(
+    size: Size, tile_px: int, overlap_px: int, margin_px: int = 0, *, scale: int = 1
+) -> list[NDArray[np.float32]]:
+    """Return one (h, w) weight array a box of `tiles`, in its order: a partition of unity over the picture.
+
+    ``scale`` gives the weights of the same tiles after each was enlarged that many times.
+    """
+
+    def grown(length: int) -> list[NDArray[np.float32]]:
+        spans = [(start * scale, end * scale) for start, end in tile_spans(length, tile_px, overlap_px)]
+        return span_weights(spans, margin_px * scale)
+
+    rows, columns = grown(size[0]), grown(size[1])
     return [np.outer(row, column) for row in rows for column in columns]
 
 

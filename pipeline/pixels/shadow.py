@@ -224,7 +224,7 @@ def _blurred(plane: Plane, sigma_x: float, sigma_y: float) -> Plane:
     plane = np.asarray(cv2.GaussianBlur(plane, (0, 0), sigmas[0], sigmaY=sigmas[1], borderType=cv2.BORDER_CONSTANT))
     if factor > 1:
         plane = np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC))
-    return np.clip(plane, 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(plane, 0, 1), dtype=np.float32)
 
 
 def _thrown(mask: Mask, floor: Floor, lean: float, flatten: float, softness: float) -> Plane:
