@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from rich.console import Console
@@ -89,9 +90,7 @@ def enlarging(image: Image) -> list[Figure]:
 
     crop = image[:128, :128]
     models = ("lanczos", "realesr-compact", "realesrgan-x4plus")
-    return compare(
-        "enlarge 128 px x4", {model: lambda model=model: upscale(crop, 4.0, model=model) for model in models}
-    )
+    return compare("enlarge 128 px x4", {model: partial(upscale, crop, 4.0, model=model) for model in models})
 
 
 def finding(image: Image) -> list[Figure]:
@@ -101,7 +100,7 @@ def finding(image: Image) -> list[Figure]:
 
     picture = Picture(image=image)
     finders = ("person", "auto")
-    return compare("find in 0.26 MP", {name: lambda name=name: find_subject(picture, finder=name) for name in finders})
+    return compare("find in 0.26 MP", {name: partial(find_subject, picture, finder=name) for name in finders})
 
 
 def photo() -> Image:
