@@ -6,7 +6,6 @@ A process that dies (out of memory, a crash in native code) is replaced and its 
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -19,7 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from flows.items import process_chunk
-from flows.logs import LOGGERS, log_file, log_handler
+from flows.logs import attach_log, log_file
 from flows.outcome import ChunkOutcome
 from flows.workplace import BatchAddress
 from pipeline.errors import SeamlineError
@@ -136,9 +135,7 @@ def _begin_worker(log: str | None) -> None:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(descriptor, 2)
         os.close(descriptor)
-        handler = log_handler(log)
-        for name in LOGGERS:
-            logging.getLogger(name).addHandler(handler)
+        attach_log(log)
     _end_with_parent()
 
 

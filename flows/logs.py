@@ -36,16 +36,25 @@ def batch_log(address: BatchAddress) -> Iterator[None]:
     if path is None:
         yield
         return
-    handler = log_handler(path)
+    handler = attach_log(path)
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    for logger in loggers:
-        logger.addHandler(handler)
-        # The terminal shows a bar and the last lines; single items are told by the ledger and by this file.
-        logger.propagate = False
     try:
         yield
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
             logger.propagate = True
+            logger.setLevel(logging.NOTSET)
         handler.close()
+
+
+def attach_log(path: str) -> logging.Handler:
+    """Send Seamline's log of this process to a file; returns the handler."""
+    handler = log_handler(path)
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        # The terminal shows a bar and the last lines; single items are told by the ledger and by this file.
+        logger.propagate = False
+    return handler

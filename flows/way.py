@@ -7,6 +7,7 @@ photo.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from pipeline.files.picture import decode_picture, read_bytes
 from pipeline.files.recipe import Recipe
 from pipeline.files.store import Result, stage_key
 from pipeline.types import Json, Picture
+
+log = logging.getLogger(__name__)
 
 VERSIONS = {"subject": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
 """Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
@@ -96,6 +99,8 @@ class ItemWay:
         self.executed[name] += 1
         result = self.work.store.put(key, files, meta)
         self.timings[name] = round(time.perf_counter() - began, 4)
+        # The batch's log so tells every execution: a second one of the same key would be work done twice.
+        log.info("executed %s of %s/%s in %.2f s: %s", name, self.item.sku, self.item.view, self.timings[name], key)
         return result
 
 

@@ -17,9 +17,9 @@ def prefect_api() -> Iterator[None]:
     from prefect.testing.utilities import prefect_test_harness
 
     # Without a heartbeat a flow run ends a second sooner: it joins the heartbeat's thread.
-    with prefect_test_harness(server_startup_timeout=240):
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield
+    no_heartbeat = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with prefect_test_harness(server_startup_timeout=240), no_heartbeat:
+        yield
 
 
 def artifacts() -> dict[str, tuple[str, object]]:

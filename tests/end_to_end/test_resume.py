@@ -1,0 +1,82 @@
+"""kill -9 in the middle of a batch, and a second run finishes it: nothing done twice, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flows.dashboard import free_port
+from pipeline.files.ledger import Ledger
+from tests.flows.conftest import draw_product
+
+ITEMS = 8
+STAGES = 5
+ROOT = Path(__file__).parents[2]
+
+
+def start(recipe_file: Path, workers: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEAMLINE_WORKERS": str(workers)}
+    environment["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
+    command = [sys.executable, "-m", "flows.cli", "run", str(recipe_file)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def executions(runs: Path) -> Counter[str]:
+    """Stage executions by stage and item, out of the batch's log."""
+    logs = [path.read_text() for path in runs.glob("tiny/*/batch.log") if not path.parent.is_symlink()]
+    return Counter(re.findall(r"executed (\S+ of \S+) in", "".join(logs)))
+
+
+def kill_at(process: subprocess.Popen[str], runs: Path, executed: int, delay_s: float) -> bool:
+    """Kill -9 once the batch's log tells so many executions, and a moment later; False if it ended before."""
+    while executions(runs).total() < executed:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("seed", "workers"), [(1, 0), (2, 0), (3, 2)])
+def test_a_killed_batch_is_finished_by_the_next_run(recipe_file: Path, photos: Path, seed: int, workers: int) -> None:
+    for number in range(3, ITEMS):
+        draw_product(photos / f"shoe{number}.png", number)
+    runs = recipe_file.parent / "runs"
+    randomly = random.Random(seed)
+    points = sorted(randomly.sample(range(1, ITEMS * STAGES - 2), 2))
+    kills = sum(kill_at(start(recipe_file, workers), runs, point, randomly.uniform(0, 0.05)) for point in points)
+    assert kills
+    last = start(recipe_file, workers)
+    output, _ = last.communicate(timeout=600)
+    assert last.returncode == 0, output
+    assert f"in {ITEMS} = finished {ITEMS} + parked 0 + failed 0" in output
+    assert kills < len(points) or "goes on with batch" in output
+
+    done = executions(runs)
+    if workers < 2:
+        # A kill between storing a result and writing the line loses the line, never doubles it.
+        assert max(done.values()) == 1, done
+        assert ITEMS * STAGES - kills <= len(done) <= ITEMS * STAGES
+    else:
+        # A process whose parent was killed may still store a result that the next run has begun to make.
+        assert done.total() <= ITEMS * STAGES + kills * workers
+    with Ledger.open(f"sqlite:///{runs / 'ledger.sqlite'}") as ledger:
+        batches = ledger.batches()
+        assert len(batches) == 1
+        for record in ledger.records(batches[0].id):
+            assert Path(record.output or "").read_bytes()[:2] == b"\xff\xd8"
+    folder = runs / "tiny" / batches[0].id
+    assert len(list((folder / "pictures").iterdir())) == ITEMS, "no half-written file is left among the pictures"
