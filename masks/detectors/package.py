@@ -77,8 +77,9 @@ def build(settings: Mapping[str, Any], text_encoder: Path) -> Any:
         settings: what ``read_settings`` gave.
         text_encoder: folder with BERT's configuration and tokenizer.
     """
-    from groundingdino.models import build_model
-    from groundingdino.util.slconfig import SLConfig
+    with _quiet():
+        from groundingdino.models import build_model
+        from groundingdino.util.slconfig import SLConfig
 
     kept = {name: value for name, value in settings.items() if name not in ("swin", "fit")}
     arguments = SLConfig({**kept, "text_encoder_type": str(text_encoder), "device": "cpu"})
@@ -177,7 +178,7 @@ def _quiet() -> Iterator[None]:
     """Hide the package's prints and the warnings that it causes in torch; our own stay visible."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.meshgrid.*")
-        warnings.filterwarnings("ignore", message=".*timm.*")
+        warnings.filterwarnings("ignore", category=FutureWarning)  # old names of timm and torch's autocast
         yield
 
 
