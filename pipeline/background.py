@@ -20,6 +20,9 @@ from pipeline.pixels import backdrops, blend, geometry, shadow
 from pipeline.pixels.color import SOLID, bleed, dithered, parse_color, to_float
 from pipeline.types import Alpha, Box, Image, Mask, Picture, Size, Subject
 
+BELOW_THE_PICTURE = 2.0
+FADE_PX = 3
+
 Enlarge = Callable[[Image, float], Image]
 """Takes a picture and a growth > 1, returns it about that much larger; the exact size is made afterwards."""
 
@@ -55,7 +58,8 @@ class Frame:
     """Where the subject of a picture goes.
 
     ``source_box`` is what is cut from the photo, ``target_box`` where that lands on the canvas (it may reach beyond),
-    ``placed_box`` the subject's own box there, ``growth`` the scale, ``grounded`` whether it stands on something.
+    ``placed_box`` the subject's own box there, ``growth`` the scale, ``cut`` the photo's edges that cut the subject,
+    ``grounded`` whether it stands on something.
     """
 
     canvas: Size
@@ -63,6 +67,7 @@ class Frame:
     target_box: Box
     placed_box: Box
     growth: float
+    cut: geometry.Edges
     grounded: bool
     notes: tuple[str, ...] = ()
 
@@ -126,9 +131,10 @@ def frame_subject(
     if box is None:
         raise ValueError("the subject's mask is empty: there is nothing to set on a background")
     cut = geometry.cut_edges(subject.mask)
-    spot = geometry.place(box, canvas, fill=fill, cut=cut, max_growth=max_growth)
     matte = geometry.box_of((subject.alpha > 1 / 255) | subject.mask) or box
-    source = geometry.grow_box(matte, 2, subject.mask.shape)
+    box = _to_the_edge(box, cut, subject.mask.shape)
+    spot = geometry.place(box, canvas, fill=fill, cut=cut, max_growth=max_growth)
+    source = _to_the_edge(geometry.grow_box(matte, 2, subject.mask.shape), cut, subject.mask.shape)
     notes = []
     if cut:
         notes.append(f"the photo cuts the subject at its {' and '.join(cut.names())} edge: kept at that edge")
@@ -140,9 +146,10 @@ def frame_subject(
     return Frame(
         canvas=spot.canvas,
         source_box=source,
-        target_box=_carried_over(source, box, spot),
+        target_box=_carried_over(source, box, spot, cut),
         placed_box=_inside(spot.box, spot.canvas),
         growth=spot.scale,
+        cut=cut,
         grounded=(not cut.bottom) if grounded is None else grounded,
         notes=tuple(notes),
     )
@@ -157,7 +164,7 @@ def cut_out(picture: Picture, subject: Subject, frame: Frame, enlarge: Enlarge |
     if picture.image.shape != subject.foreground.shape or picture.image.shape[:2] != subject.alpha.shape:
         raise ValueError("picture, foreground and alpha differ in size: they must come from the same photo")
     x0, y0, x1, y1 = frame.source_box
-    alpha = subject.alpha[y0:y1, x0:x1]
+    alpha = _unfaded(subject.alpha[y0:y1, x0:x1], frame.cut)
     solid = (alpha >= SOLID)[..., None]
     own = np.where(solid, picture.image[y0:y1, x0:x1], subject.foreground[y0:y1, x0:x1])
     size = geometry.box_size(frame.target_box)
@@ -187,7 +194,7 @@ def make_backdrop(frame: Frame, spec: BackgroundSpec, seed: int) -> Image:
         frame.canvas,
         parse_color(spec.color),
         parse_color(spec.color_to),
-        ground=y1 / frame.canvas[0],
+        ground=y1 / frame.canvas[0] if frame.grounded else BELOW_THE_PICTURE,
         center=(x0 + x1) / 2 / frame.canvas[1],
         seed=seed,
     )
@@ -228,13 +235,44 @@ def set_subject(
 # ---- parts
 
 
-def _carried_over(source: Box, subject_box: Box, spot: geometry.Placement) -> Box:
-    """Return where ``source`` lands on the canvas when ``subject_box`` lands on the placement's box."""
+def _to_the_edge(box: Box, cut: geometry.Edges, size: tuple[int, ...]) -> Box:
+    """Move the cut sides of ``box`` to the photo's edge, where the subject goes on."""
+    return (
+        0 if cut.left else box[0],
+        0 if cut.top else box[1],
+        size[1] if cut.right else box[2],
+        size[0] if cut.bottom else box[3],
+    )
+
+
+def _unfaded(alpha: Alpha, cut: geometry.Edges) -> Alpha:
+    """Return a matte that does not fade towards the edges that cut the subject: it goes on beyond them.
+
+    Mattes often do within their last pixels, which would show as a pale line at the canvas's edge.
+    """
+    if not cut or min(alpha.shape) <= 2 * FADE_PX:
+        return alpha
+    alpha = alpha.copy()
+    for turn, cuts in enumerate((cut.top, cut.right, cut.bottom, cut.left)):
+        if cuts:
+            turned = np.rot90(alpha, turn)  # a view with that edge on top
+            turned[:FADE_PX] = np.maximum(turned[:FADE_PX], turned[FADE_PX])
+    return alpha
+
+
+def _carried_over(source: Box, subject_box: Box, spot: geometry.Placement, cut: geometry.Edges) -> Box:
+    """Return where ``source`` lands on the canvas when ``subject_box`` lands on the placement's box.
+
+    Rounding is taken up at the side that is free, never at one that must reach the canvas's edge.
+    """
     height, width = geometry.box_size(source)
     new_w, new_h = max(1, round(width * spot.scale)), max(1, round(height * spot.scale))
-    right, bottom = subject_box[2] == source[2], subject_box[3] == source[3]
-    x0 = spot.box[2] - new_w if right else spot.box[0] - round((subject_box[0] - source[0]) * spot.scale)
-    y0 = spot.box[3] - new_h if bottom else spot.box[1] - round((subject_box[1] - source[1]) * spot.scale)
+    x0 = spot.box[0] - round((subject_box[0] - source[0]) * spot.scale)
+    y0 = spot.box[1] - round((subject_box[1] - source[1]) * spot.scale)
+    if cut.right and not cut.left:
+        x0 = spot.box[2] + round((source[2] - subject_box[2]) * spot.scale) - new_w
+    if cut.bottom and not cut.top:
+        y0 = spot.box[3] + round((source[3] - subject_box[3]) * spot.scale) - new_h
     return x0, y0, x0 + new_w, y0 + new_h
 
 

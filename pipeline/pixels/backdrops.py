@@ -48,22 +48,23 @@ def picture(size: Size, source: Image, *, defocus: float = 0.0) -> Image:
 def studio(size: Size, wall: Color, floor: Color, *, ground: float, center: float, seed: int) -> Image:
     """Return a seamless sweep of paper: a wall that curves into a floor, lit from the upper left.
 
-    ``ground`` is where the product meets the floor and ``center`` the middle of it, as shares of height and width; the
-    sweep's curve lies above the ground line, a pool of light on the wall behind the product and another on the floor
-    around its foot. Grain and the light's centre vary with ``seed``.
+    ``ground`` is where the product meets the floor (more than 1: below the picture, only wall is seen) and ``center``
+    the middle of it, as shares of height and width; the sweep's curve lies above the ground line, a pool of light on
+    the wall behind the product and another on the floor around its foot. Grain and the light's centre vary with
+    ``seed``.
     """
     random = np.random.default_rng(seed)
     height, width = size
     aspect = width / height
     y = _centers(height)[:, None]
     x = _centers(width)[None, :]
-    horizon = float(np.clip(ground - 0.20, 0.45, 0.78))
+    horizon = float(np.clip(ground - 0.20, 0.45, 0.78)) if ground <= 1 else 1.3
 
     sweep = _smoothstep((y - (horizon - 0.10)) / 0.26)[..., None]
     paper = srgb_to_linear(_coded(wall)) * (1 - sweep) + srgb_to_linear(_coded(floor)) * sweep
 
     drift = float(random.uniform(-0.03, 0.03))
-    on_wall = _pool(x, y, center - 0.10 + drift, horizon - 0.32, 0.52 / aspect, 0.46)
+    on_wall = _pool(x, y, center - 0.10 + drift, min(0.46, horizon - 0.32), 0.52 / aspect, 0.46)
     on_floor = _pool(x, y, center - 0.03 + drift, min(0.98, ground + 0.02), 0.50 / aspect, 0.17)
     crease = np.exp(-(((y - horizon - 0.015) / 0.055) ** 2))  # the curve faces the floor and so less of the lamp
     falloff = 1 - 0.16 * ((x - 0.42) ** 2 + (y - 0.45) ** 2) * 2

@@ -109,6 +109,27 @@ def test_a_subject_cut_at_the_bottom_stays_there_without_shadow() -> None:
     assert any("bottom" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("side", [97, 231, 400, 613])
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_matte_that_fades_at_the_photos_edge_leaves_no_line(side: int, turn: int) -> None:
+    alpha = np.zeros((200, 160), np.float32)
+    alpha[60:, 40:120] = 1
+    alpha[198:] *= 0.7
+    image = np.full((200, 160, 3), (170, 60, 40), np.uint8)
+    picture, subject = subject_of(np.rot90(image, turn).copy(), np.rot90(alpha, turn).copy())
+    result = compose(picture, subject, canvas=(side, side), fill=0.8, background=WHITE, shadow=NO_SHADOW, seed=1)
+    edge = np.rot90(result.product_alpha, -turn)[-1]
+    x0, x1 = np.flatnonzero(edge > 0.5)[[0, -1]]
+    assert (edge[x0 + 3 : x1 - 2] == 1).all()
+
+
+def test_half_a_person_stands_before_a_wall_without_floor() -> None:
+    picture, subject = drawn(bottom=200)
+    studio = BackgroundSpec(kind="studio", color="#ffffff", color_to="#000000")
+    result = compose(picture, subject, canvas=(300, 300), fill=0.6, background=studio, shadow=ShadowSpec(), seed=1)
+    assert result.image[-20:, :60].min() > 120
+
+
 def test_what_hangs_or_lies_flat_throws_no_shadow() -> None:
     result = composed(grounded=False)
     assert (result.image[result.product_alpha == 0] == 255).all()
