@@ -91,7 +91,7 @@ def test_a_schedule_gets_runs_and_a_worker_fires_them(server: str, home: Path, r
 
 def _completed(server: str) -> Any:
     found = flow_runs(
-        server, state={"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}, parent_flow_run_id={"is_null_": True}
+        server, state={"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}, parent_task_run_id={"is_null_": True}
     )
     return found[0] if found else None
 
