@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipeline.embedded.palette import WALLS, Floats, rgb
+from pipeline.embedded.palette import WALLS, Floats, floats, rgb
 from pipeline.embedded.patterns import crop, noise
 
 BACKDROPS: Final = ("white", "grey sweep", "wall", "wood", "marble", "foliage", "street", "paper")
@@ -34,7 +34,7 @@ def _sweep(color: Floats, rng: np.random.Generator, height: int, width: int, flo
     glow = np.exp(-(((xs - cx) ** 2 + (ys - cy) ** 2) / np.float32(0.42)))
     lift = np.clip((ys - np.float32(floor)) / np.float32(0.22), 0, 1) * np.float32(0.06)
     level = np.float32(0.80) + np.float32(0.26) * glow + lift
-    return np.clip(level[..., None] * color, 0, 1).astype(np.float32)
+    return floats(np.clip(level[..., None] * color, 0, 1))
 
 
 def _grey(rng: np.random.Generator, height: int, width: int, floor: float) -> Floats:
@@ -79,7 +79,7 @@ def floor_boards(rng: np.random.Generator, height: int, width: int, *, wooden: b
     tone = np.random.default_rng(int(rng.integers(1 << 30))).uniform(0.88, 1.08, 64).astype(np.float32)[board % 64]
     gap = np.clip(np.abs(lane - board - np.float32(0.5)) * 60 - np.float32(28.6), 0, 1)
     color = rgb(("#c49a6c", "#a77748", "#d8b98f")[int(rng.integers(3))])
-    return (light * tone * (1 - np.float32(0.35) * gap))[..., None] * color
+    return floats((light * tone * (1 - np.float32(0.35) * gap))[..., None] * color)
 
 
 def wood(rng: np.random.Generator, height: int, width: int, planks: float = 7.0) -> Floats:
@@ -102,7 +102,7 @@ def wood(rng: np.random.Generator, height: int, width: int, planks: float = 7.0)
         * (1 - np.float32(0.5) * gap)
         * (np.float32(1.06) - np.float32(0.14) * ys)
     )
-    return np.clip(shade[..., None] * color, 0, 1).astype(np.float32)
+    return floats(np.clip(shade[..., None] * color, 0, 1))
 
 
 def marble(rng: np.random.Generator, height: int, width: int) -> Floats:

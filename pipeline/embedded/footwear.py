@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.embedded.canvas import Canvas, Material, Part, Sheet, Tube, point
+from pipeline.embedded.canvas import Canvas, Material
 from pipeline.embedded.figure import limb
 from pipeline.embedded.paint import Dressing, dot, paint, stroke
 from pipeline.embedded.palette import Floats, rgb
+from pipeline.embedded.parts import Part, Sheet, Tube, point
 from pipeline.embedded.pose import ARMS, LEGS, Skeleton
 
 SHOES: Final = ("sneakers", "boots", "shoes")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.embedded.canvas import Canvas, Material, Part, Point, Surface, bound, lit, merge, point, window_of
-from pipeline.embedded.palette import Floats
+from pipeline.embedded.canvas import Canvas, Material, Surface, lit, merge
+from pipeline.embedded.palette import Floats, floats
+from pipeline.embedded.parts import Part, Point, bound, point, window_of
 from pipeline.embedded.patterns import crop, fold_bank
 
 
@@ -57,7 +58,7 @@ def _ellipse_px(opening: Opening, ys: Floats, xs: Floats) -> Floats:
     if opening.vee > 0:
         sharp = np.maximum(np.abs(u) + np.maximum(v, 0), np.sqrt(u * u + np.minimum(v, 0) ** 2))
         round_rim = round_rim * np.float32(1 - opening.vee) + sharp * np.float32(opening.vee)
-    return (round_rim - 1) * np.float32(min(opening.half_width, opening.half_height))
+    return floats((round_rim - 1) * np.float32(min(opening.half_width, opening.half_height)))
 
 
 def fold(surface: Surface, strength: float, unit: float, offset: tuple[float, float]) -> None:
@@ -108,7 +109,7 @@ def print_on(albedo: Floats, surface: Surface, decal: Decal) -> None:
     )
     raster = decal.raster
     if scale < 0.7:
-        raster = cv2.GaussianBlur(raster, (0, 0), float(0.35 / scale))
+        raster = floats(cv2.GaussianBlur(raster, (0, 0), float(0.35 / scale)))
     h, w = surface.alpha.shape
     cover = np.asarray(cv2.warpAffine(raster, matrix, (w, h), flags=cv2.INTER_LINEAR), np.float32)
     albedo += (decal.color - albedo) * cover[..., None]

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
+
+
+def floats(values: ArrayLike) -> Floats:
+    """``values`` as float32; no copy if they are."""
+    return np.asarray(values, np.float32)
 
 
 def rgb(code: str) -> Floats:

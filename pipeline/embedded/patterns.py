@@ -8,8 +8,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipeline.embedded.canvas import Texture, bound
+from pipeline.embedded.canvas import Texture
 from pipeline.embedded.palette import Floats
+from pipeline.embedded.parts import bound
 
 PATTERNS: Final = ("plain", "striped", "pinstriped", "checked", "tartan", "dotted", "floral", "zigzag", "heathered")
 BANK: Final = 1024

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.embedded.canvas import Point, point
-from pipeline.embedded.palette import Floats
+from pipeline.embedded.palette import Floats, floats
+from pipeline.embedded.parts import Point, point
 
 NOSE, NECK = 0, 1
 ARMS: Final = ((2, 3, 4), (5, 6, 7))
@@ -39,13 +39,13 @@ class Skeleton:
     @property
     def hips(self) -> Point:
         """Midpoint of the hip joints."""
-        return (self.joints[8] + self.joints[11]) / 2
+        return floats((self.joints[8] + self.joints[11]) / 2)
 
     @property
     def up(self) -> Point:
         """Unit vector from the hips to the neck."""
         axis = self.joints[NECK] - self.hips
-        return axis / np.float32(np.hypot(axis[0], axis[1]))
+        return floats(axis / np.hypot(axis[0], axis[1]))
 
     @property
     def right(self) -> Point:
@@ -55,7 +55,7 @@ class Skeleton:
     def torso(self, t: float, x: float = 0.0) -> Point:
         """The point at ``t`` of the way from neck to hips (may exceed 1) and ``x`` units to the right."""
         spine = self.joints[NECK] + (self.hips - self.joints[NECK]) * np.float32(t)
-        return spine + self.right * np.float32(x * self.unit)
+        return floats(spine + self.right * np.float32(x * self.unit))
 
 
 def turned(vector: Point, angle: float) -> Point:
@@ -137,7 +137,7 @@ def _eye_ear(side: int) -> tuple[int, int]:
 
 
 def laid_out(*, top: float, unit: float, center: float, spread: float, turn: float = 0.0) -> Skeleton:
-    """The skeleton of a garment without a body: sleeves ``spread`` rad aside, legs nearly straight, turned by ``turn``."""
+    """The skeleton of a garment without a body: sleeves ``spread`` rad aside, legs straight, turned by ``turn``."""
     build = Build(shoulders=1.04, waist=1.10, hips=1.04)
     joints = np.zeros((18, 2), np.float32)
     hips, down = point(center, top + 0.505 * unit), turned(point(0, 1), turn)

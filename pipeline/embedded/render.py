@@ -10,14 +10,18 @@ import cv2
 import numpy as np
 
 from pipeline.embedded.backdrops import backdrop, tabletop
-from pipeline.embedded.canvas import Canvas, point, window_of
+from pipeline.embedded.canvas import Canvas
 from pipeline.embedded.captions import caption_of, phrases_of
-from pipeline.embedded.figure import Looks, draw_body, draw_hair_behind, draw_head
+from pipeline.embedded.cloth import BOTTOMS
+from pipeline.embedded.figure import Looks, draw_body
 from pipeline.embedded.footwear import draw_bag, draw_shoes
-from pipeline.embedded.garments import BOTTOMS, draw_arm_in_front, draw_garment
-from pipeline.embedded.palette import Floats
+from pipeline.embedded.garments import draw_arm_in_front, draw_garment
+from pipeline.embedded.heads import draw_hair_behind, draw_head
+from pipeline.embedded.palette import DYES, Floats, floats
+from pipeline.embedded.parts import point
 from pipeline.embedded.pose import LEGS, Skeleton, laid_out, random_build, stand
-from pipeline.embedded.scene import PhraseBox, Scene, SceneSpec, random_garment, random_spec
+from pipeline.embedded.products import draw_product
+from pipeline.embedded.scene import PhraseBox, Scene, SceneSpec, random_garment, random_looks, random_spec
 from pipeline.types import Mask, Size
 
 SUPERSAMPLE_FROM_PX: Final = 512
@@ -70,10 +74,9 @@ def _ground_shadow(picture: Floats, skeleton: Skeleton) -> None:
     pools = [(f, 0.045, 0.011, 0.55) for f in feet]
     pools.append((middle + point(0.05 * u, 0.0), 0.17, 0.022, 0.28))
     for center, rx, ry, strength in pools:
-        window = window_of(center[None], 0, h, w)
         x0, x1 = int(max(center[0] - 2.6 * rx * u, 0)), int(min(center[0] + 2.6 * rx * u, w))
         y0, y1 = int(max(center[1] - 2.6 * ry * u, 0)), int(min(center[1] + 2.6 * ry * u, h))
-        if x1 <= x0 or y1 <= y0 or window is None:
+        if x1 <= x0 or y1 <= y0:
             continue
         ys, xs = np.arange(y0, y1, dtype=np.float32)[:, None], np.arange(x0, x1, dtype=np.float32)[None]
         pool = np.exp(-(((xs - center[0]) / np.float32(rx * u)) ** 2 + ((ys - center[1]) / np.float32(ry * u)) ** 2))
@@ -116,13 +119,16 @@ def _hollow_skeleton(spec: SceneSpec, height: int, width: int) -> Skeleton:
     long_sleeves = garment.sleeve > 0.75
     spread = float(rng.uniform(0.30, 0.55) if flat else rng.uniform(0.14, 0.22))
     turn = float(rng.uniform(-0.16, 0.16)) if flat and rng.random() < 0.6 else 0.0
+    wide = 0.34
     if garment.kind in BOTTOMS:
         low = {"skirt": 0.505 + 0.335 * 0.95 * garment.length, "shorts": 0.70}.get(garment.kind, 0.965)
-        top, bottom, wide = 0.40, low, 0.34
+        top, bottom = 0.40, low
     else:
         base = {"dress": 0.505 + 0.335 * 1.05 * garment.length, "coat": 0.505 + 0.335 * 0.85 * garment.length}
         top, bottom = 0.13 - (0.05 if garment.kind == "hoodie" else 0), base.get(garment.kind, 0.56)
         wide = 0.27 + (2 * 0.29 * float(np.sin(spread)) if long_sleeves else 0.09)
+    if garment.kind in ("skirt", "dress"):
+        wide = max(wide, 0.22 * garment.flare + abs(turn) * (bottom - top))
     unit = float(rng.uniform(0.78, 0.88)) * min(height / (bottom - top), width / wide)
     start = (height - (top + bottom) * unit) / 2
     return laid_out(top=start, unit=unit, center=width * float(rng.uniform(0.48, 0.52)), spread=spread, turn=turn)
@@ -154,8 +160,6 @@ def _drop_shadow(canvas: Canvas, paper: Floats, side: int) -> None:
 
 
 def _draw_product(spec: SceneSpec, height: int, width: int) -> tuple[Canvas, Floats]:
-    from pipeline.embedded.products import draw_product
-
     return draw_product(spec, height, width), np.zeros((18, 2), np.float32)
 
 
@@ -174,8 +178,8 @@ def _finish(canvas: Canvas, joints: Floats, spec: SceneSpec, size: Size, factor:
     h, w = size
     rgb, alpha = canvas.rgb, canvas.alpha
     if factor > 1:
-        rgb = cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(alpha, (w, h), interpolation=cv2.INTER_AREA)
+        rgb = floats(cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA))
+        alpha = floats(cv2.resize(alpha, (w, h), interpolation=cv2.INTER_AREA))
     image = (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     masks: dict[str, Mask] = {}
     for index, name in enumerate(canvas.names, start=1):
@@ -243,8 +247,6 @@ def render_product(
     kind: str, seed: int, size: Size = (1024, 1024), *, backdrop: str = "white", color_name: str = ""
 ) -> Scene:
     """One product of PRODUCTS on a studio backdrop; its colour is seeded if not named."""
-    from pipeline.embedded.palette import DYES
-
     rng = np.random.default_rng([seed, 11])
     name = color_name or list(DYES)[int(rng.integers(len(DYES)))]
     spec = SceneSpec(
@@ -255,8 +257,6 @@ def render_product(
 
 def worn_pair(seed: int, *, size: Size = (512, 512)) -> tuple[Scene, Scene]:
     """The same outfit, pose and backdrop on a mannequin and on a person."""
-    from pipeline.embedded.scene import random_looks
-
     rng = np.random.default_rng([seed, 13])
     spec = random_spec(rng)
     while spec.kind != "person":

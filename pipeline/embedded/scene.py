@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeVar
 import numpy as np
 
 from pipeline.embedded.backdrops import BACKDROPS
+from pipeline.embedded.cloth import BOTTOMS, TOPS, GarmentSpec
 from pipeline.embedded.figure import HAIR_STYLES, Looks
 from pipeline.embedded.footwear import SHOES, BagSpec, ShoeSpec
-from pipeline.embedded.garments import BOTTOMS, TOPS, GarmentSpec
 from pipeline.embedded.lettering import EMBLEMS, WORDS
 from pipeline.embedded.palette import DENIM, DYES, HAIR, SKINS, Floats, contrast, rgb
 from pipeline.embedded.patterns import PATTERNS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.embedded.canvas import Canvas, Material, Sheet, Surface, point
-from pipeline.embedded.garments import GarmentSpec
+from pipeline.embedded.canvas import Canvas, Material, Surface
+from pipeline.embedded.cloth import GarmentSpec
 from pipeline.embedded.paint import Dressing, Opening, dot, paint, stroke
 from pipeline.embedded.palette import Floats
+from pipeline.embedded.parts import Sheet, point
 from pipeline.embedded.pose import ARMS, Skeleton
 
 

@@ -36,6 +36,7 @@ class SceneCache:
     things: tuple[tuple[Thing, ...], ...]
 
     def __len__(self) -> int:
+        """Number of scenes."""
         return len(self.things)
 
     def mask(self, index: int, thing: Thing) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.embedded.palette import floats
 from pipeline.embedded.sam import TINY, build_sam, fit_state
 from pipeline.embedded.train.data import SceneCache, Thing, open_cache
 from pipeline.embedded.train.loop import Run, Schedule
@@ -49,13 +50,13 @@ def _sample(cache: SceneCache, rng: np.random.Generator, side: int) -> tuple[Any
         image = cv2.resize(np.asarray(image), (side, side), interpolation=cv2.INTER_AREA)
     flip = rng.random() < 0.5
     things = list(cache.things[index])
-    rng.shuffle(things)  # type: ignore[arg-type]
+    rng.shuffle(things)
     boxes, masks = [], []
     for thing in things[:PROMPTS]:
         mask = np.isin(labels, thing.labels).astype(np.float32)
         if mask.sum() < 80:
             continue
-        mask = cv2.resize(mask, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
+        mask = floats(cv2.resize(mask, (side // 2, side // 2), interpolation=cv2.INTER_AREA))
         box = jittered(thing.box, rng, 0.03) * np.float32(factor)
         if flip:
             mask, box = mask[:, ::-1], np.array([side - box[2], box[1], side - box[0], box[3]], np.float32)
