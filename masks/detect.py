@@ -1,7 +1,7 @@
 """Boxes from phrases with Grounding DINO: detect once, keep every raw score, choose thresholds later.
 
 ``detect`` runs the network with one caption a phrase and keeps all queries. ``boxes_at`` turns them into boxes
-for any threshold in well under a millisecond, so tuning never runs the detector again. A family is a row of
+for any threshold in milliseconds, so tuning never runs the detector again. A family is a row of
 ``FAMILIES``; which one loads a checkpoint is in the checkpoint's row.
 """
 

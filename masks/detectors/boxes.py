@@ -66,15 +66,13 @@ def best_boxes(boxes: Floats, scores: Floats, iou: float) -> NDArray[np.intp]:
         scores: (N,).
         iou: a box that overlaps a better one by more than this is dropped.
     """
-    order = np.argsort(-scores, kind="stable")
-    overlaps = box_iou(boxes[order], boxes[order]) > iou
+    left = np.argsort(-scores, kind="stable")
     kept: list[int] = []
-    dropped = np.zeros(len(order), bool)
-    for at in range(len(order)):
-        if not dropped[at]:
-            kept.append(at)
-            dropped |= overlaps[at]
-    return order[kept]
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        left = left[box_iou(boxes[best : best + 1], boxes[left])[0] <= iou]
+    return np.array(kept, np.intp)
 
 
 def boxes_at(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,14 @@ def _silent_transformers() -> Iterator[None]:
     from transformers.utils import logging
 
     bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+    logging.set_verbosity(CRITICAL)
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
         if bar:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def load(row: Checkpoint, place: Path, device: str) -> Network:
