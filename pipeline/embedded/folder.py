@@ -18,7 +18,7 @@ SMALLEST_PX, LARGEST_PX = 64, 2048
 
 
 def scene_facts(scene: Scene, name: str) -> Json:
-    """What a scene's line of ``scenes.jsonl`` holds: caption, attributes, boxes with phrases, key points, mask files."""
+    """A scene's line of ``scenes.jsonl``: caption, attributes, boxes with phrases, key points, mask files."""
     return {
         "picture": f"{name}.png",
         "caption": scene.caption,

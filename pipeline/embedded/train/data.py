@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.embedded.render import render
+from pipeline.embedded.render import box_of, render
 from pipeline.embedded.scene import RENDERER_VERSION, Scene
 
 TRAIN_SEED: Final = 1_000_000
@@ -54,11 +54,9 @@ def label_map(scene: Scene) -> tuple[NDArray[np.uint8], tuple[Thing, ...]]:
     for box in scene.boxes:
         own = (order[box.label],) if box.label in order and box.label != "mannequin" else tuple(order.values())
         things.append(Thing(labels=own, name=box.label, phrases=box.phrases, box=box.box))
-    for name in ("skin", "hair"):
-        if name in order and int(scene.masks[name].sum()) >= 64:
-            rows, columns = np.nonzero(scene.masks[name])
-            edge = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-            things.append(Thing(labels=(order[name],), name=name, phrases=(), box=edge))
+    if "hair" in order and int(scene.masks["hair"].sum()) >= 64:
+        # skin is left out: a box around all of it is the box of the whole figure, which means something else
+        things.append(Thing(labels=(order["hair"],), name="hair", phrases=(), box=box_of(scene.masks["hair"])))
     return numbers, tuple(things)
 
 
