@@ -104,7 +104,12 @@ def text_masks(
 
 
 def text_finder(
-    detector: str | Checkpoint, segmenter: str | Checkpoint, *, device: str = "auto", **options: Any
+    detector: str | Checkpoint,
+    segmenter: str | Checkpoint,
+    *,
+    device: str = "auto",
+    accept_licence: Sequence[str] = (),
+    **options: Any,
 ) -> Callable[[Image, Sequence[str]], list[Detected]]:
     """A callable from picture and phrases to found things; the models load at its first call.
 
@@ -112,6 +117,7 @@ def text_finder(
         detector: a detector's checkpoint.
         segmenter: a segmenter's checkpoint.
         device: where both run.
+        accept_licence: ids of checkpoints whose non-commercial licence is accepted.
         options: further arguments of ``text_masks``.
     """
 
@@ -124,7 +130,11 @@ def text_finder(
         )
         for name, load in steps:
             row = checkpoint(name) if isinstance(name, str) else name
-            loaded.append(models.get(f"{row!r} {device}", row.size_gb, partial(load, row, device=device)))
+            loaded.append(
+                models.get(
+                    f"{row!r} {device}", row.size_gb, partial(load, row, device=device, accept_licence=accept_licence)
+                )
+            )
         return text_masks(loaded[0], loaded[1], image, phrases, **options)
 
     return find

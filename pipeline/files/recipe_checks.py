@@ -22,7 +22,7 @@ _ADDRESSES = (
 
 def outside_problems(data: Json) -> list[Problem]:
     """Return what a recipe's raw ``data`` asks for that is not there. Looks at local files only, never at a network."""
-    return [*_unknown_protocols(data), *_missing_files(data), *_unknown_marketplace(data)]
+    return [*_unknown_protocols(data), *_missing_files(data), *_unknown_marketplace(data), *_unknown_checkpoints(data)]
 
 
 def _value(data: Json, section: str, field: str) -> str | None:
@@ -71,3 +71,17 @@ def _marketplaces() -> frozenset[str]:
     from pipeline.files.marketplace import marketplaces
 
     return frozenset(marketplaces())
+
+
+def _unknown_checkpoints(data: Json) -> Iterator[Problem]:
+    from pipeline.models.checkpoints import checkpoints
+
+    for field in ("detector", "segmenter"):
+        wanted = _value(data, "subject", field)
+        if wanted is None:
+            continue
+        known = sorted(row.id for row in checkpoints().values() if row.role == field)
+        if wanted not in known:
+            guess = did_you_mean(wanted, known)
+            there = f"The {field}s of configs/checkpoints.yaml: {', '.join(known)}."
+            yield Problem(("subject", field), " ".join(filter(None, [f'there is no "{wanted}".', guess, there])))

@@ -40,6 +40,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#ffffff"])]
 Address = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_variables)]
 Phrase = Annotated[str, Field(min_length=1, max_length=100)]
+CheckpointId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,80}$", examples=["sam-vit-b"])]
 
 ColumnField = Literal[
     "sku",
@@ -102,7 +103,13 @@ class SubjectSection(Section):
     """Which finder makes the mask; `auto` looks at the photo and chooses."""
     phrases: Annotated[list[Phrase], Field(max_length=20, examples=["[shoe]"])] = []
     """What the product is, in words, for the detector: `[shoe]`. Also tells `auto` whether a person is wanted."""
-    box_threshold: Annotated[float, Field(ge=0.01, le=0.99)] | Literal["auto"] = 0.3
+    exclude: Annotated[list[Phrase], Field(max_length=20, examples=["[hand, hair]"])] = []
+    """What the detector finds but the mask leaves out: `[hand, hair]`."""
+    detector: CheckpointId = "grounding-dino-tiny"
+    """Row of configs/checkpoints.yaml that finds boxes for `finder: grounding_dino`."""
+    segmenter: CheckpointId = "sam2.1-small"
+    """Row of configs/checkpoints.yaml that turns boxes into masks for `finder: grounding_dino`."""
+    box_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
     """Detector score above which a box is kept."""
     text_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.25
     """Token score above which a word belongs to a box's label; it never drops a box."""
@@ -156,7 +163,7 @@ class UpscaleSection(Section):
     """Enlarging photos that are too small for the marketplace."""
 
     model: (
-        Literal["auto", "realesrgan-x4plus", "lanczos"]
+        Literal["auto", "realesrgan-x4plus", "realesr-compact", "lanczos"]
         | Annotated[str, Field(pattern=r"\.(pth|safetensors)$", examples=["weights/4x.safetensors"])]
     ) = "auto"
     """`auto`: Real-ESRGAN where the product must grow more than `lanczos_until`, Lanczos otherwise; or a model file."""
@@ -246,6 +253,8 @@ class Recipe(Section):
     """Short name in lower case; part of batch ids and file metadata."""
     kind: Literal["background"] = "background"
     """What is restaged: `background` sets the product on a new background."""
+    accept_licence: Annotated[list[CheckpointId], Field(examples=["[some-research-model]"])] = []
+    """Ids of checkpoints whose non-commercial licences you accept; without it they are refused."""
     catalog: CatalogSection = CatalogSection()
     """Which products and photos to work on."""
     subject: SubjectSection = SubjectSection()

@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 _USE_NOTED_EVERY_S = 3600.0
 
 
-class DamagedResult(StoreError):  # noqa: N818 - errors are named for what happened
+class DamagedResult(StoreError):
     """A stored result lost a file or has other bytes than were written. It has been removed: make it again."""
 
 
