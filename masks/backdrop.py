@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from masks import cast, ops
+from masks import cast, matting, ops
+from masks.reflection import find_reflection
 from masks.surface import Backdrop, Lab, fit_backdrop, to_lab
 from pipeline.types import Image, Mask, Size
 
@@ -21,7 +22,8 @@ class Keyed:
 
     ``plain_share`` and ``error`` describe the backdrop (see ``surface.Backdrop``). ``separation`` is the share of the
     outline with a clear colour step, ``agreement`` the IoU with GrabCut, ``shadow_share`` and ``reflection_share``
-    what was taken away relative to the subject. ``notes`` says in words what was done.
+    what was taken away relative to the subject, and ``outline_only`` says that little more than an outline was seen
+    and filled. ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -31,6 +33,7 @@ class Keyed:
     agreement: float
     shadow_share: float
     reflection_share: float
+    outline_only: bool
     notes: tuple[str, ...]
 
 
@@ -49,9 +52,11 @@ def key_subject(image: Image) -> Keyed | None:
     if np.count_nonzero(whole) < 0.001 * whole.size:
         return None
     shadow = cast.find_shadow(evidence, whole)
-    kept = _tidy(whole & ~shadow, evidence)
-    reflection = cast.find_reflection(evidence, kept)
-    mask = _tidy(kept & ~reflection, evidence)
+    kept = _tidy(whole & ~shadow, evidence, shadow)
+    reflection = find_reflection(evidence.difference, kept)
+    mask = _tidy(kept & ~reflection, evidence, shadow)
+    mask, outline_only = _filled_if_pale(mask, evidence)
+    mask = _settled(small, mask, evidence)
     if np.count_nonzero(mask) < 0.001 * mask.size:
         return None
     area = float(np.count_nonzero(mask))
@@ -64,6 +69,7 @@ def key_subject(image: Image) -> Keyed | None:
         agreement=_agreement(small, backdrop, mask),
         shadow_share=float(np.count_nonzero(shadow)) / area,
         reflection_share=float(np.count_nonzero(reflection)) / area,
+        outline_only=outline_only,
         notes=_notes(shadow, reflection, area),
     )
 
@@ -110,7 +116,16 @@ def _stands_out(evidence: cast.Evidence) -> Mask:
     return ~open_air & ~evidence.clear
 
 
-def _tidy(mask: Mask, evidence: cast.Evidence) -> Mask:
+def _filled_if_pale(mask: Mask, evidence: cast.Evidence) -> tuple[Mask, bool]:
+    """White on white and glass show little but their outline: fill it, as a start for a touch-up."""
+    if not mask.any() or float(np.median(evidence.away[mask])) > 14:
+        return mask, False
+    filled = ops.fill_holes(ops.closed(mask, 4))
+    pale = np.count_nonzero(filled) > 1.4 * np.count_nonzero(mask)
+    return (filled, True) if pale else (mask, False)
+
+
+def _tidy(mask: Mask, evidence: cast.Evidence, shadow: Mask) -> Mask:
     """One subject: no specks, no pinholes; true holes stay."""
     largest = float(np.count_nonzero(ops.largest_part(mask)))
     mask = ops.drop_islands(mask, max(0.01 * largest, 12.0))
@@ -122,11 +137,21 @@ def _tidy(mask: Mask, evidence: cast.Evidence) -> Mask:
         return mask
     sharp = np.bincount(labels.ravel(), (evidence.edge_near & holes).ravel(), minlength=count)
     rim = np.bincount(labels.ravel(), (holes & ~ops.shrink(holes, 1.5)).ravel(), minlength=count)
-    clear = np.bincount(labels.ravel(), (evidence.clear & holes).ravel(), minlength=count)
+    clear = np.bincount(labels.ravel(), ((evidence.clear | shadow) & holes).ravel(), minlength=count)
     least = max(9.0, 1e-5 * mask.size)
     real = (areas >= least) & (clear > 0.3 * areas) & (sharp > 0.45 * np.maximum(rim, 1))
     real[0] = False
     return filled & ~real[labels]
+
+
+def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
+    """The outline moved to where half of each pixel is the subject's colour: edges as found lie some pixels outside."""
+    if not mask.any():
+        return mask
+    strong = mask & (evidence.away > max(8.0, 0.35 * float(np.median(evidence.away[mask]))))
+    known = matting.hair_band(ops.fill_holes(strong), ops.trimap(mask, 6, 2), mask)
+    line = matting.colour_line_alpha(image, known)
+    return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
 
 
 def _separation(evidence: cast.Evidence, mask: Mask) -> float:

@@ -50,7 +50,11 @@ def read_evidence(image: Image, lab: Lab, backdrop: Backdrop) -> Evidence:
     light, tint = _shading(np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.uint8), backdrop)
     shading = (light < 1.02) & (light > 0.12) & (tint < max(3.5, 3.0 * noise))
     slope = _slope(lab)
-    edge = slope > max(2.0, 2.0 * noise)
+    broad_slope = _slope(lab, 3.0)
+    # a step looks 2.4 times steeper at the fine scale, the soft rim of a shadow the same at both
+    grain = float(np.median(slope[clear])) if clear.any() else 0.1
+    step = (slope > max(0.7, 7 * grain)) & (slope > 1.7 * broad_slope)
+    edge = (slope > max(2.0, 2.0 * noise)) | ops.drop_islands(step, 12)
     return Evidence(
         away=away,
         light=light,
@@ -88,9 +92,9 @@ def _encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     )
 
 
-def _slope(lab: Lab) -> Field:
+def _slope(lab: Lab, sigma_px: float = 1.0) -> Field:
     """Colour gradient: the norm over Lab of Gaussian derivatives, in Delta E per pixel."""
-    soft = cv2.GaussianBlur(lab, (0, 0), 1.0)
+    soft = cv2.GaussianBlur(lab, (0, 0), sigma_px)
     across = cv2.Scharr(soft, cv2.CV_32F, 1, 0, scale=1 / 32)
     down = cv2.Scharr(soft, cv2.CV_32F, 0, 1, scale=1 / 32)
     return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
@@ -99,43 +103,48 @@ def _slope(lab: Lab) -> Field:
 def find_shadow(evidence: Evidence, subject: Mask) -> Mask:
     """Hard cast shadows inside ``subject``: even, neutral, darker patches that lie against the backdrop.
 
-    A patch counts as shadow when something else remains that is the subject; a grey product alone is never one.
+    A patch counts as shadow when something else remains that is the subject; a grey product alone is never one. What
+    lies as evenly at the same light inside the subject, in a handle or between legs, is the same shadow.
     """
-    calm = subject & evidence.shading & (evidence.light > 0.25) & ~evidence.edge
+    nothing = np.zeros_like(subject)
+    calm = subject & evidence.shading & (evidence.light > 0.2) & (evidence.light < 0.9) & ~evidence.edge
     labels, areas = ops.parts(ops.opened(calm, 1.5), diagonal=False)
     total = float(np.count_nonzero(subject))
-    shadow = np.zeros_like(subject)
-    box = ops.bounding_box(subject)
-    if box is None:
-        return shadow
+    middle = float(np.percentile(np.nonzero(subject)[0], 35)) if total else 0.0
     outside = ops.grow(~subject, 4)
-    for label in np.flatnonzero(areas > 0.004 * total):
-        if label == 0:
-            continue
+    shadow = nothing.copy()
+    for label in np.flatnonzero(areas > max(60.0, 0.002 * total)):
         patch = labels == label
-        if _is_shadow(evidence, patch, subject, outside):
+        if label and _is_shadow(evidence, patch, middle, outside):
             shadow |= patch
     if not shadow.any():
-        return shadow
+        return nothing
+    shadow |= _same_light(evidence, subject, shadow)
     rest = subject & ~ops.grow(shadow, 3)
-    if np.count_nonzero(rest & ~evidence.shading) < 0.12 * total:
-        return np.zeros_like(subject)
+    if np.count_nonzero(rest & ~(evidence.shading & (evidence.light > 0.2))) < 0.12 * total:
+        return nothing
     # the rim between a shadow and the backdrop belongs to the shadow
-    rim = subject & evidence.shading & ops.grow(shadow, 4)
-    return shadow | rim
+    return shadow | (subject & evidence.shading & (evidence.light > 0.2) & ops.grow(shadow, 4))
 
 
-def _is_shadow(evidence: Evidence, patch: Mask, subject: Mask, outside: Mask) -> bool:
-    light = evidence.light[patch]
+def _is_shadow(evidence: Evidence, patch: Mask, middle: float, outside: Mask) -> bool:
+    """Even, in the lower part, and with much of its rim on the open backdrop."""
+    light = np.log(np.maximum(evidence.light[patch], 1e-3))
     ring = ops.grow(patch, 3) & ~patch
     open_share = float(outside[ring].mean()) if ring.any() else 0.0
-    even = float(np.std(np.log(np.maximum(light, 1e-3)))) < 0.22
-    rows = np.nonzero(patch)[0]
-    subject_rows = np.nonzero(subject)[0]
-    low = float(rows.mean()) > float(np.percentile(subject_rows, 35))
-    return even and low and open_share > 0.25 and float(np.median(light)) < 0.97
+    return float(np.std(light)) < 0.06 and float(np.nonzero(patch)[0].mean()) > middle and open_share > 0.25
 
 
-def find_reflection(evidence: Evidence, subject: Mask) -> Mask:
-    """The mirrored, faded copy under a subject that stands on a glossy table; empty when there is none."""
-    return np.zeros_like(subject)
+def _same_light(evidence: Evidence, subject: Mask, shadow: Mask) -> Mask:
+    """Patches of the subject as dark as the shadow found, as even, and ended by edges and not by more shading."""
+    level = float(np.median(evidence.light[shadow]))
+    alike = ops.opened(subject & ~shadow & evidence.shading & (np.abs(evidence.light - level) < 0.07), 1)
+    labels, areas = ops.parts(alike, diagonal=False)
+    same = np.zeros_like(subject)
+    for label in np.flatnonzero(areas > 25):
+        patch = labels == label
+        ring = ops.grow(patch, 2) & ~patch
+        ended = evidence.edge | ~subject | shadow
+        if label and float(np.std(evidence.light[patch])) < 0.05 and float(ended[ring].mean()) > 0.8:
+            same |= patch
+    return same

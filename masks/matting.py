@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from masks import ops
 from pipeline.types import Alpha, Image, Mask
@@ -48,11 +50,111 @@ def closed_form_alpha(image: Image, trimap: Alpha, *, max_unknown: int = MAX_UNK
     return np.where(unknown, alpha, trimap).astype(np.float32)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ColourLine:
+    """Alpha read off the line between two local colours: ``alpha``, their ``contrast`` and the ``residual`` off the
+    line, the last two (H, W) float32 in 8-bit units, 0 where the trimap is known."""
+
+    alpha: Alpha
+    contrast: NDArray[np.float32]
+    residual: NDArray[np.float32]
+
+
 def soft_edge(image: Image, mask: Mask) -> Alpha:
-    """A mask's soft edge (H, W) float32: closed-form alpha in a band that scales with the picture."""
-    size = (mask.shape[0], mask.shape[1])
-    reach = ops.band_px(size)
-    return closed_form_alpha(image, ops.trimap(mask, reach, reach))
+    """A mask's soft edge (H, W) float32, in a band that scales with the picture and widens over hair and fur.
+
+    Where the two sides differ clearly, alpha is read off the line between their local colours, which no noise or JPEG
+    grain upsets; elsewhere the closed form decides.
+    """
+    reach = ops.band_px((mask.shape[0], mask.shape[1]))
+    known = hair_band(mask, ops.trimap(mask, reach, reach))
+    line = colour_line_alpha(image, known)
+    unknown = (known > 0) & (known < 1)
+    # a pixel far off the line is a third colour: the line says nothing of it
+    trust = np.clip((line.contrast - 20) / 25, 0, 1) * np.clip(1.6 - 2.2 * line.residual / (line.contrast + 1), 0, 1)
+    if not unknown.any() or float(trust[unknown].min()) >= 1:
+        return line.alpha
+    doubtful = np.where(unknown & (trust >= 1), np.clip(np.rint(line.alpha), 0, 1), known).astype(np.float32)
+    closed = closed_form_alpha(image, np.where(unknown & (trust < 1), np.float32(0.5), doubtful).astype(np.float32))
+    return np.where(unknown, trust * line.alpha + (1 - trust) * closed, known).astype(np.float32)
+
+
+def hair_band(ragged_mask: Mask, known: Alpha, mask: Mask | None = None) -> Alpha:
+    """A trimap with a wider unknown band where the outline of ``ragged_mask`` is as ragged as fur and hair are.
+
+    The band is laid around ``mask``, the same one if None.
+    """
+    longest = max(known.shape)
+    window = 2 * round(longest / 90) + 1
+    outline = ops.boundary(ragged_mask).astype(np.float32)
+    # a straight outline crosses a window once: 1 / window of its pixels
+    ragged = np.asarray(cv2.boxFilter(outline, -1, (window, window)) * window > 2.2)
+    ragged = ops.drop_islands(ragged, window**2)
+    if not ragged.any():
+        return known
+    wide = ops.trimap(ragged_mask if mask is None else mask, longest / 25, longest / 250)
+    near = ops.grow(ragged, longest / 30)
+    return np.where(near & (wide == 0.5), np.float32(0.5), known).astype(np.float32)
+
+
+def colour_line_alpha(image: Image, known: Alpha) -> ColourLine:
+    """Project each unknown pixel on the line from the local backdrop colour to the local subject colour.
+
+    The local colours are Gaussian means of the known pixels on each side, as near as there are any: the projection of
+    Chuang et al., "A Bayesian approach to digital matting" (2001), with fixed colours.
+    """
+    unknown = (known > 0) & (known < 1)
+    rows, columns = np.nonzero(unknown)
+    contrast, residual = np.zeros(known.shape, np.float32), np.zeros(known.shape, np.float32)
+    alpha = known.astype(np.float32).copy()
+    if len(rows):
+        colour = image[rows, columns].astype(np.float32)
+        subject = _local_colour(image, known == 1, rows, columns)
+        ground = _local_colour(image, known == 0, rows, columns)
+        line = subject - ground
+        length = (line * line).sum(axis=1)
+        share = np.clip(((colour - ground) * line).sum(axis=1) / (length + 20), 0, 1)
+        alpha[rows, columns] = share
+        contrast[rows, columns] = np.sqrt(length)
+        residual[rows, columns] = np.linalg.norm(colour - ground - share[:, None] * line, axis=1)
+    return ColourLine(alpha=alpha, contrast=contrast, residual=residual)
+
+
+def _local_colour(
+    image: Image, where: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Mean colour (N, 3) of the nearest pixels of ``where``, at the given places; from wider around where none is."""
+    height, width = where.shape
+    unit = max(height, width) / 1100
+    result = np.zeros((len(rows), 3), np.float32)
+    filled = np.zeros((len(rows), 1), np.float32)
+    for sigma in (2.5 * unit, 6 * unit, 15 * unit, 40 * unit, 110 * unit):
+        step = max(1, int(sigma / 2.5))
+        size = (max(1, width // step), max(1, height // step))
+        weight = where.astype(np.float32)
+        total = cv2.resize(image * where[:, :, None], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        weight = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32)
+        packed = np.dstack([total, weight])
+        packed = np.asarray(cv2.GaussianBlur(packed, (0, 0), max(0.6, sigma / step)), np.float32)
+        x = ((columns + 0.5) * size[0] / width - 0.5).astype(np.float32)
+        y = ((rows + 0.5) * size[1] / height - 0.5).astype(np.float32)
+        values = _sampled(packed, x, y)
+        mean = values[:, :3] / np.maximum(values[:, 3:], 1e-5)
+        share = np.clip((values[:, 3:] - 0.002) / 0.03, 0, 1) * (1 - filled)
+        result += share * mean
+        filled += share
+    return np.asarray(result / np.maximum(filled, 1e-4), np.float32)
+
+
+def _sampled(plane: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bilinear samples (N, channels) of a plane; in rows of 30,000, the most that OpenCV takes."""
+    parts = [
+        cv2.remap(
+            plane, x[i : i + 30_000, None], y[i : i + 30_000, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        for i in range(0, len(x), 30_000)
+    ]
+    return np.concatenate([np.asarray(part, np.float32).reshape(-1, plane.shape[2]) for part in parts])
 
 
 def _solve(image: Image, trimap: Alpha) -> Alpha:
