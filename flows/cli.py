@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import exits
+from flows import checkpoints_cmd, exits
 from pipeline.errors import CatalogError, RecipeError, SeamlineError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Restage product catalogs: the product's own pixels are carried, not re-drawn.",
     epilog=exits.EPILOG,
 )
+app.add_typer(checkpoints_cmd.app, name="checkpoints")
 
 Config = Annotated[str, typer.Argument(help="Recipe: a file, or a name in configs/.", metavar="CONFIG")]
 Set = Annotated[

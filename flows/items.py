@@ -17,7 +17,7 @@ from flows.outcome import ChunkOutcome
 from flows.stages import walk
 from flows.way import ItemWay
 from flows.workplace import BatchAddress, Workplace, open_workplace
-from pipeline.errors import ItemError, OutOfMemory, SeamlineError
+from pipeline.errors import ItemError, ModelError, OutOfMemory, SeamlineError
 from pipeline.files.address import exists, join, write_file
 from pipeline.files.ledger import UNFINISHED, Record
 from pipeline.files.store import DamagedResult
@@ -55,6 +55,8 @@ def is_outdated(work: Workplace, record: Record) -> bool:
     way = ItemWay(work, record)
     try:
         digest, keys = way.digest, asdict(way.keys)
+    except ModelError:
+        return True
     except ItemError as error:
         return record.state is not ItemState.FAILED or record.reason != str(error)
     if record.state is ItemState.FAILED:

@@ -18,6 +18,7 @@ from pipeline.files.store import Result
 from pipeline.types import Image, ItemState, Json, Subject
 
 if TYPE_CHECKING:
+    from masks.find import Detector
     from pipeline.background import Composed
 
 
@@ -76,9 +77,28 @@ def _find(way: ItemWay) -> Made:
         finder=way.recipe.subject.finder,
         phrases=way.recipe.subject.phrases,
         mask_file=read_bytes(address) if address else None,
+        detector=_detector(way.recipe),
     )
     files, meta = pack_subject(subject)
     return files, {**meta, "picture_notes": list(way.picture.notes)}
+
+
+def _detector(recipe: Recipe) -> Detector | None:
+    if recipe.subject.finder != "grounding_dino":
+        return None
+    from masks.find import Detected
+    from masks.text import text_finder
+
+    wanted = recipe.subject
+    find = text_finder(
+        wanted.detector,
+        wanted.segmenter,
+        accept_licence=recipe.accept_licence,
+        exclude=wanted.exclude,
+        box_threshold=wanted.box_threshold,
+        text_threshold=wanted.text_threshold,
+    )
+    return lambda image, phrases: [Detected(one.mask, one.score, one.phrase) for one in find(image, phrases)]
 
 
 def _subject(found: Result) -> Subject:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from flows.sources import source_digest
 from flows.workplace import Workplace
@@ -113,8 +113,11 @@ def item_seed(batch_seed: int, sku: str, view: str, attempt: int = 0) -> int:
 def make_keys(way: ItemWay) -> StageKeys:
     """The keys of all stages of an item. Raises ItemError for a row, a photo or a mask file that is not there."""
     recipe = way.recipe
-    what = recipe.subject.model_dump(mode="json", exclude={"park_below", "masks"})
-    subject = key_of("subject", what, [way.digest, *_mask_digest(way)])
+    named = recipe.subject.finder == "grounding_dino"
+    fields = {"finder", "phrases"} | (_DETECTOR_FIELDS if named else set())
+    what = recipe.subject.model_dump(mode="json", include=fields)
+    weights = "".join(_weights(name) for name in (recipe.subject.detector, recipe.subject.segmenter) if named)
+    subject = key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
     look = {
         "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
         "shadow": recipe.shadow.model_dump(mode="json"),
@@ -155,6 +158,18 @@ _PROSE = {"title", "people", "page", "url", "read_on", "verified"}
 def key_of(stage: str, recipe_slice: Json, inputs: list[str], fingerprint: str = "") -> str:
     """`stage_key` with the stage's version."""
     return stage_key(stage, VERSIONS[stage], recipe_slice, inputs, fingerprint)
+
+
+_DETECTOR_FIELDS = {"exclude", "detector", "segmenter", "box_threshold", "text_threshold"}
+
+
+@lru_cache(maxsize=8)
+def _weights(name: str) -> str:
+    """Digest of a checkpoint's files. Raises WeightsMissing."""
+    from pipeline.models.checkpoints import checkpoint
+    from pipeline.models.weights import fingerprint
+
+    return fingerprint(checkpoint(name))
 
 
 def mask_address(way: ItemWay) -> str | None:
