@@ -30,8 +30,8 @@ def jittered(box: tuple[int, int, int, int], rng: np.random.Generator, amount: f
     return np.asarray(np.array(box) + rng.normal(0, amount, 4) * sides, np.float32)
 
 
-def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Colour cast, contrast, blur and grain: what cameras add to a render."""
+def augmented(image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Colour cast, contrast, blur and grain, as cameras add them to an RGB image in [0, 255]: float32."""
     x = image.astype(np.float32)
     if rng.random() < 0.3:
         x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.3, 0.9))).astype(np.float32)
