@@ -1,5 +1,7 @@
 """The kind `background`: the product is carried, grounded, framed, and its backdrop exact."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +100,24 @@ def test_no_rim_of_the_old_backdrop_down_or_up(canvas: tuple[int, int]) -> None:
     result = composed(canvas=canvas, shadow=NO_SHADOW)
     red, green = result.image[..., 0].astype(int), result.image[..., 1].astype(int)
     assert (green - red).max() <= 2
+
+
+def test_a_hard_mask_grows_without_a_rim_too() -> None:
+    alpha = np.zeros((120, 120), np.float32)
+    alpha[30:90, 30:90] = 1
+    image = np.where(alpha[..., None] > 0, np.array([170, 60, 40]), np.array([0, 255, 255])).astype(np.uint8)
+    picture, subject = subject_of(image, alpha)
+    result = compose(picture, subject, canvas=(300, 300), fill=0.8, background=WHITE, shadow=NO_SHADOW, seed=1)
+    seen = result.product_alpha > 0.9
+    assert np.abs(result.image[seen].astype(int) - [170, 60, 40]).max() <= 22
+
+
+def test_an_almost_solid_matte_carries_the_pixels_too() -> None:
+    picture, subject = drawn()
+    subject = replace(subject, alpha=np.where(subject.alpha == 1, 0.999, subject.alpha).astype(np.float32))
+    result = compose(picture, subject, canvas=(138, 138), fill=0.8, background=WHITE, shadow=ShadowSpec(), seed=1)
+    carried = result.product_alpha == np.float32(0.999)
+    assert (result.image[carried] == picture.image[subject.alpha == np.float32(0.999)]).all()
 
 
 def test_a_subject_cut_at_the_bottom_stays_there_without_shadow() -> None:

@@ -18,7 +18,7 @@ def test_a_gradient_goes_from_top_to_bottom_without_bands() -> None:
     assert image[:5].mean() == pytest.approx(250, abs=0.5)
     assert image[-5:].mean() == pytest.approx(230, abs=0.5)
     rows = image[..., 0].astype(float).mean(axis=1)
-    assert np.abs(np.diff(cv2.blur(rows, (1, 15)).ravel())).max() < 0.2
+    assert np.abs(np.diff(np.convolve(rows, np.ones(15) / 15, "valid"))).max() < 0.12
     mixed = [len(np.unique(row)) > 1 for row in image[100:300, :, 0]]
     assert np.mean(mixed) > 0.9
     assert (backdrops.gradient((400, 100), (250,) * 3, (230,) * 3, seed=1) == image).all()

@@ -76,6 +76,7 @@ def test_wider_is_softer_and_stronger_is_darker() -> None:
     weak, strong = (shadow.contact_shadow(bottle(), strength=s) for s in (0.2, 0.8))
     assert weak.max() < strong.max() <= 0.8
     assert not shadow.contact_shadow(bottle(), strength=0).any()
+    assert not shadow.contact_shadow(bottle(), strength=0.006).any()  # what could not be seen is none
 
 
 @given(st.integers(0, 80), st.integers(20, 219), st.integers(30, 280), st.booleans())
