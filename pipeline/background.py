@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.pixels import backdrops, blend, geometry, shadow
+from pipeline.pixels import backdrops, blend, geometry, placement, shadow
 from pipeline.pixels.color import SOLID, bleed, dithered, parse_color, to_float
 from pipeline.types import Alpha, Box, Image, Mask, Picture, Size, Subject
 
@@ -67,7 +67,7 @@ class Frame:
     target_box: Box
     placed_box: Box
     growth: float
-    cut: geometry.Edges
+    cut: placement.Edges
     grounded: bool
     notes: tuple[str, ...] = ()
 
@@ -126,14 +126,14 @@ def compose(
 def frame_subject(
     subject: Subject, *, canvas: Size, fill: float, max_growth: float = 4.0, grounded: bool | None = None
 ) -> Frame:
-    """Decide where the subject goes (see `geometry.place`), and say in notes what a person should know."""
+    """Decide where the subject goes (see `placement.place`), and say in notes what a person should know."""
     box = geometry.box_of(subject.mask)
     if box is None:
         raise ValueError("the subject's mask is empty: there is nothing to set on a background")
-    cut = geometry.cut_edges(subject.mask)
+    cut = placement.cut_edges(subject.mask)
     matte = geometry.box_of((subject.alpha > 1 / 255) | subject.mask) or box
     box = _to_the_edge(box, cut, subject.mask.shape)
-    spot = geometry.place(box, canvas, fill=fill, cut=cut, max_growth=max_growth)
+    spot = placement.place(box, canvas, fill=fill, cut=cut, max_growth=max_growth)
     source = _to_the_edge(geometry.grow_box(matte, 2, subject.mask.shape), cut, subject.mask.shape)
     notes = []
     if cut:
@@ -235,7 +235,7 @@ def set_subject(
 # ---- parts
 
 
-def _to_the_edge(box: Box, cut: geometry.Edges, size: tuple[int, ...]) -> Box:
+def _to_the_edge(box: Box, cut: placement.Edges, size: tuple[int, ...]) -> Box:
     """Move the cut sides of ``box`` to the photo's edge, where the subject goes on."""
     return (
         0 if cut.left else box[0],
@@ -245,7 +245,7 @@ def _to_the_edge(box: Box, cut: geometry.Edges, size: tuple[int, ...]) -> Box:
     )
 
 
-def _unfaded(alpha: Alpha, cut: geometry.Edges) -> Alpha:
+def _unfaded(alpha: Alpha, cut: placement.Edges) -> Alpha:
     """Return a matte that does not fade towards the edges that cut the subject: it goes on beyond them.
 
     Mattes often do within their last pixels, which would show as a pale line at the canvas's edge.
@@ -260,7 +260,7 @@ def _unfaded(alpha: Alpha, cut: geometry.Edges) -> Alpha:
     return alpha
 
 
-def _carried_over(source: Box, subject_box: Box, spot: geometry.Placement, cut: geometry.Edges) -> Box:
+def _carried_over(source: Box, subject_box: Box, spot: placement.Placement, cut: placement.Edges) -> Box:
     """Return where ``source`` lands on the canvas when ``subject_box`` lands on the placement's box.
 
     Rounding is taken up at the side that is free, never at one that must reach the canvas's edge.
