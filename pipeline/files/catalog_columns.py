@@ -216,7 +216,8 @@ def _field(path: str) -> tuple[TypeAdapter[Any], Json]:
     section, name = path.split(".")
     model = type(Recipe.model_fields[section].default)
     info = model.model_fields[name]
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, Field(), *info.metadata])
+    field: Any = Annotated[info.annotation, Field(), *info.metadata]
+    adapter: TypeAdapter[Any] = TypeAdapter(field)
     return adapter, model.model_json_schema()["properties"][name]
 
 
