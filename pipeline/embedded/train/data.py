@@ -70,7 +70,7 @@ def build_cache(
     if stamp.exists() and json.loads(stamp.read_text()) != about:
         raise ValueError(f"{folder} holds another set of scenes: {stamp.read_text()}; delete it or use another folder")
     stamp.write_text(json.dumps(about))
-    done = sum(1 for line in lines.open() if line.endswith("\n")) if lines.exists() else 0
+    done = lines.read_text().count("\n") if lines.exists() else 0
     with (
         (folder / "images.u8").open("ab") as images,
         (folder / "labels.u8").open("ab") as labels,

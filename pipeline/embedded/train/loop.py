@@ -121,7 +121,7 @@ class Run:
             loss, numbers = loss_of(self.model, self.step, np.random.default_rng([self.seed, self.step]))
             if not bool(torch.isfinite(loss)):
                 raise ModelError(
-                    f"{self.folder.name}: the loss is {float(loss)} at step {self.step}; "
+                    f"{self.folder.name}: the loss is {float(loss.detach())} at step {self.step}; "
                     "lower the rate and start from the last checkpoint"
                 )
             self.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,84 @@
+"""The trainings by name, start to finish: scenes, stages, weights. Each goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.embedded.sam import TINY, save_sam
+from pipeline.embedded.train.data import build_cache
+from pipeline.embedded.train.detector import train_detector
+from pipeline.embedded.train.loop import Schedule
+from pipeline.embedded.train.sam import FULL_PX, SMALL_PX, train_stage
+from pipeline.errors import RecipeError, WeightsMissing
+
+TRAIN_SCENES: Final = 12_000
+VALID_SCENES: Final = 400
+SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
+SAM_FULL: Final = Schedule(steps=4_000, rate=6e-4, anneal=0.6)
+DETECTOR: Final = Schedule(steps=20_000, rate=6e-4, weight_decay=1e-4)
+
+
+def averaged(folder: Path) -> dict[str, Any]:
+    """The running average of the weights in a run's checkpoint.
+
+    Raises:
+        WeightsMissing: the run has no checkpoint yet.
+    """
+    import torch
+
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        raise WeightsMissing(f"{folder} holds no checkpoint; train first")
+    state: dict[str, Any] = torch.load(path, weights_only=True)["average"]
+    return state
+
+
+def prepare(runs: Path) -> tuple[Path, Path]:
+    """Render the training's and the validation's scenes, as far as they are missing."""
+    build_cache(runs / "valid", VALID_SCENES, first_seed=0)
+    build_cache(runs / "train", TRAIN_SCENES)
+    return runs / "train", runs / "valid"
+
+
+def train_sam(runs: Path) -> None:
+    """Both stages of the segmenter."""
+    scenes, valid = prepare(runs)
+    small, full = runs / "sam-128", runs / "sam-256"
+    train_stage(small, scenes, side=SMALL_PX, schedule=SAM_SMALL, batch=6, start=None, valid=valid)
+    start = small / "checkpoint.pt"
+    train_stage(full, scenes, side=FULL_PX, schedule=SAM_FULL, batch=3, start=start, valid=valid)
+
+
+def train_grounding_dino(runs: Path) -> None:
+    """The detector."""
+    scenes, valid = prepare(runs)
+    train_detector(runs / "detector", scenes, schedule=DETECTOR, valid=valid)
+
+
+def export_sam(runs: Path, folder: Path) -> None:
+    """Write the segmenter's averaged weights as a folder that loads."""
+    save_sam(averaged(runs / "sam-256"), TINY, folder)
+
+
+def export_detector(runs: Path, folder: Path) -> None:
+    """Write the detector's averaged weights as a folder that loads."""
+    from pipeline.embedded.detector import save_detector
+
+    save_detector(averaged(runs / "detector"), folder)
+
+
+TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {"sam": train_sam, "detector": train_grounding_dino}
+EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {"sam": export_sam, "detector": export_detector}
+
+
+def train(name: str, runs: Path) -> None:
+    """Run the training ``name`` in ``runs``; started again, it goes on from its last checkpoint.
+
+    Raises:
+        RecipeError: no such training.
+    """
+    if name not in TRAININGS:
+        raise RecipeError(f"no training {name!r}: say one of {', '.join(TRAININGS)}")
+    TRAININGS[name](runs)
