@@ -196,7 +196,11 @@ def test_the_detectors_loss_reaches_every_part_of_it(cache, tmp_path):
     loss = detection_loss(model, *batch_of(cache, build_tokenizer(tmp_path), np.random.default_rng(0), 2))
     loss.backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None and "pooler" not in n]
-    assert not [n for n in idle if "enc_output" in n or "encoder_output" in n or "bbox" in n or "swin" in n]
+    assert not [
+        n
+        for n in idle
+        if "enc_output" in n or "encoder_output" in n or "bbox" in n or ("swin" in n and "swin.layernorm" not in n)
+    ]
 
 
 def test_the_detector_trains_saves_and_is_scored(scenes, tmp_path):
