@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from flows.outcome import ChunkOutcome
-from flows.stages import walk
+from flows.stages import source_preview, walk
 from flows.way import ItemWay
 from flows.workplace import BatchAddress, Workplace, open_workplace
 from pipeline.errors import ItemError, ModelError, OutOfMemory, SeamlineError
@@ -86,7 +86,7 @@ def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> It
     except SeamlineError as error:
         if isinstance(error, OutOfMemory):
             _give_memory_back()
-        changes = _failure(error, str(error))
+        changes = {**_failure(error, str(error)), "keys": source_preview(way)}
     except Exception as error:  # noqa: BLE001 - the item boundary: whatever one item does, the others go on
         if isinstance(error, MemoryError):
             _give_memory_back()

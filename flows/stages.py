@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flows.way import ItemWay, Made, has_picture, key_of, mask_address
+from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
 from pipeline.files.picture import decode_picture, read_bytes, read_picture
 from pipeline.files.recipe import Recipe
@@ -157,7 +158,8 @@ def _enlarger(recipe: Recipe, used: list[str]) -> Callable[[Image, float], Image
 
         how = recipe.upscale
         device = "cpu" if how.model == "lanczos" else choose_device()
-        model = choose_model(growth, how.model, lanczos_until=how.lanczos_until, device=device)
+        source_px = image.shape[0] * image.shape[1]
+        model = choose_model(growth, how.model, lanczos_until=how.lanczos_until, device=device, source_px=source_px)
         used.append(model)
         return upscale(image, growth, model=model, tile_px=how.tile_px, device=device)
 
@@ -201,6 +203,20 @@ def _check(way: ItemWay, composed: Result, exported: Result) -> Made:
     errors = [finding for finding in findings if finding.severity == "error" and finding.rule not in exact]
     notes = [finding for finding in findings if finding not in errors]
     return {}, {"errors": [str(finding) for finding in errors], "notes": [str(finding) for finding in notes]}
+
+
+def source_preview(way: ItemWay) -> dict[str, str]:
+    """The key of a preview of the photo alone, for an item that failed; empty if the photo itself cannot be read."""
+
+    def make() -> Made:
+        from pipeline.files.preview import previews
+
+        return previews(way.picture.image, None, None), None
+
+    try:
+        return {"preview": way.stage("preview", key_of("preview", None, [way.digest]), make).key}
+    except SeamlineError:
+        return {}
 
 
 def _preview(way: ItemWay, found: Result, exported: Result | None) -> Result:

@@ -28,15 +28,17 @@ class Sample:
     title: str
     phrases: str
     credit: str
+    shadow: str = ""
 
 
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
 
 
-def _drawn(sku: str, title: str, phrases: str) -> Sample:
+def _drawn(sku: str, title: str, phrases: str, shadow: str = "") -> Sample:
     return Sample(
         sku=sku, photo=f"{sku}.jpg", package="configs", resource=f"samples/{sku}.jpg", title=title, phrases=phrases,
         credit=_DRAWN,
+        shadow=shadow,
     )  # fmt: skip
 
 
@@ -54,7 +56,7 @@ PACKSHOT: Final = (
     _drawn("armchair-navy", "Armchair", "chair"),
     _drawn("lamp-walnut", "Table lamp", "lamp"),
     _drawn("bottle-wave", "Steel bottle", "bottle"),
-    _drawn("coat-stripe", "Striped coat", "coat"),
+    _drawn("coat-stripe", "Striped coat", "coat", shadow="none"),  # hangs free: nothing to stand on
     _photo(
         "portrait-collins", "Astronaut Eileen Collins", "person", "skimage", "data/astronaut.png",
         "NASA, Great Images in NASA; public domain. Carried by scikit-image.",
@@ -115,6 +117,6 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["sku", "photo", "title", "phrases"])
-    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases) for s in samples)
+    rows.writerow(["sku", "photo", "title", "phrases", "shadow_kind"])
+    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow) for s in samples)
     return out.getvalue()

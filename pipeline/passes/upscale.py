@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -34,6 +35,18 @@ MARGIN_PX = 18
 RRDBNet could see farther, but what lies beyond 18 px no longer shows in its answer."""
 
 LARGE_PX = 700_000
+
+UNREADABLE_MODEL = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    UnpicklingError,
+)
+"""What PyTorch, safetensors and spandrel raise on a file that is no model: damaged, of another kind, unknown."""
 
 DOUBT = 0.055
 """Difference (share of full range) from the photo at which half of a network's answer is given up for Lanczos."""
@@ -117,7 +130,7 @@ def load_network(model: str, device: str = "cpu") -> ImageModelDescriptor[Any]:
     else:
         try:
             descriptor = loader.load_from_file(model)
-        except Exception as error:
+        except UNREADABLE_MODEL as error:
             raise ModelError(f"upscale.model {model}: spandrel cannot read it ({error}): give another file") from error
     if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3:
         raise ModelError(f"upscale.model {model} does not enlarge RGB pictures: give a super-resolution network")

@@ -47,6 +47,12 @@ def test_no_class_takes_a_word_that_prefect_or_diffusers_owns() -> None:
     assert not taken
 
 
+def passes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler only cleans up and raises again."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
 def test_only_the_item_boundary_catches_everything() -> None:
     """A second `except Exception` would hide errors that the ledger must show."""
     broad = [
@@ -55,8 +61,9 @@ def test_only_the_item_boundary_catches_everything() -> None:
         for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
+        and not passes_on(node)
     ]
-    assert len(broad) <= 1, broad
+    assert [place.split(":")[0] for place in broad] == ["flows/items.py"], broad
 
 
 def test_errors_for_users_are_raised_not_asserted() -> None:
