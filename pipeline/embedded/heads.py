@@ -154,9 +154,9 @@ def _draw_front_hair(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     if looks.hair in ("long", "bob", "waves"):
         reach = {"long": 0.175, "bob": 0.085, "waves": 0.14}[looks.hair]
         for sign in (-1, 1):
-            root = nose + up * np.float32(0.030 * u) + side * np.float32(sign * 0.040 * u)
+            root = nose + up * np.float32(0.030 * u) + side * np.float32(sign * 0.0415 * u)
             tip = root - up * np.float32(reach * u) + side * np.float32(sign * 0.004 * u)
-            locks.append(limb(root, tip, (0, 0.3, 0.7, 1), (0.010 * u, 0.015 * u, 0.0165 * u, 0.011 * u)))
+            locks.append(limb(root, tip, (0, 0.3, 0.7, 1), (0.009 * u, 0.0115 * u, 0.0125 * u, 0.008 * u)))
     paint(canvas, parts, material, "hair", u, Dressing(openings=(face,), shadow=0.15))
     if locks:
         paint(canvas, locks, material, "hair", u, Dressing(shadow=0.35))

@@ -48,21 +48,17 @@ Drawer = Callable[[SceneSpec, int, int], tuple[Canvas, Floats]]
 def _place(spec: SceneSpec, height: int, width: int) -> Skeleton:
     """The skeleton of a standing figure in its framing."""
     rng = np.random.default_rng(spec.pose_seed)
-    feminine = spec.looks.feminine if spec.looks is not None and not spec.looks.mannequin else bool(rng.random() < 0.5)
-    build = random_build(rng, feminine)
+    build = random_build(rng, spec.looks is not None and spec.looks.feminine)
     full = float(rng.uniform(0.84, 0.93)) * min(height, width * 1.75)
     center = width * float(rng.uniform(0.44, 0.56))
-    headless = spec.looks is not None and spec.looks.headless
     if spec.framing == "upper":
         unit = float(rng.uniform(1.6, 1.9)) * min(height, width * 1.2)
-        top = height * float(rng.uniform(0.04, 0.08)) - (0.115 * unit if headless else 0)
+        top = height * float(rng.uniform(0.04, 0.08))
     elif spec.framing == "torso":
         unit = float(rng.uniform(1.7, 2.0)) * min(height, width * 1.15)
         top = height * 0.05 - 0.125 * unit
     else:
-        if headless:
-            full *= 1.08
-        unit, top = full, (height - full) * float(rng.uniform(0.35, 0.6)) - (0.06 * full if headless else 0)
+        unit, top = full, (height - full) * float(rng.uniform(0.35, 0.6))
     return stand(rng, top=top, unit=unit, center=center, build=build, calm=spec.calm)
 
 
@@ -262,6 +258,7 @@ def worn_pair(seed: int, *, size: Size = (512, 512)) -> tuple[Scene, Scene]:
     while spec.kind != "person":
         spec = random_spec(rng)
     shell = random_looks(rng, "headless" if rng.random() < 0.5 else "mannequin")
+    shell = replace(shell, feminine=spec.looks is not None and spec.looks.feminine)  # the same body under the clothes
     bare = replace(spec, kind="headless" if shell.headless else "mannequin", looks=shell)
     return render(seed, size=size, spec=bare), render(seed, size=size, spec=spec)
 

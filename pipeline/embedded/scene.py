@@ -140,7 +140,8 @@ def random_looks(rng: np.random.Generator, kind: Kind) -> Looks:
     if kind in ("mannequin", "headless"):
         tone = float(pick(rng, [0.80, 0.74, 0.88, 0.30, 0.62], (4, 3, 2, 1, 2)))
         shell = np.array([tone, tone, tone * 1.005], np.float32)
-        return Looks(skin=shell, hair_color=shell, mannequin=True, headless=kind == "headless")
+        feminine = bool(rng.random() < 0.5)
+        return Looks(skin=shell, hair_color=shell, feminine=feminine, mannequin=True, headless=kind == "headless")
     feminine, senior = bool(rng.random() < 0.55), bool(rng.random() < 0.15)
     hair_names = ["grey"] if senior else list(HAIR)[:5]
     styles = HAIR_STYLES if feminine else ("short", "crop", "bald", "afro", "short", "crop")

@@ -72,8 +72,13 @@ def _trunk(cut: Cut) -> list[Part]:
     loose = 0.2 if spec.kind == "tank top" else 0.5
     # cloth hangs straight from the chest instead of following the waist
     hung = [w + (loose * max(base[4] - w, 0) if t > 0.4 else 0) for t, w in zip(TORSO_T, base, strict=True)]
+    b = sk.build
+    over = (
+        max(0.096 * b.hips, 0.047 * b.hips + 0.053 * b.limbs) + spec.fit
+    ) * sk.unit  # wide enough for what is under it
+    hung = [max(w, over) if t > 0.8 else w for t, w in zip(TORSO_T, hung, strict=True)]
     keep = [i for i, t in enumerate(TORSO_T) if t < end - 0.02]
-    last = float(np.interp(end, TORSO_T, hung)) if end <= 1.14 else base[8] * (1.0 + 0.22 * (spec.flare - 0.8))
+    last = float(np.interp(end, TORSO_T, hung)) if end <= 1.14 else over * (1.0 + 0.22 * (spec.flare - 0.8))
     if spec.kind in ("sweater", "hoodie"):
         last *= 0.95
     tube = Tube(

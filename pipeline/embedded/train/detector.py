@@ -12,7 +12,7 @@ from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.detector import SIDE_PX, build_detector, build_tokenizer
 from pipeline.embedded.palette import DYES
 from pipeline.embedded.train.data import SceneCache, Thing, open_cache
-from pipeline.embedded.train.loop import Run, Schedule
+from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.matching import Target, answers, box_ops, corners, detection_loss
 from pipeline.embedded.train.sam import augmented
 
@@ -111,7 +111,7 @@ def train_detector(
     torch.manual_seed(0)
     tokenizer = build_tokenizer(folder)
     cache = open_cache(cache_folder)
-    run = Run(folder=folder, model=build_detector(), schedule=schedule, seed=7)
+    run = Training(folder=folder, model=build_detector(), schedule=schedule, seed=7)
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
         return detection_loss(model, *batch_of(cache, tokenizer, rng, batch)), {}

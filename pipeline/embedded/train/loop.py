@@ -42,7 +42,7 @@ Loss = Callable[[Any, int, np.random.Generator], tuple[Any, dict[str, float]]]
 
 
 @dataclass(kw_only=True)
-class Run:
+class Training:
     """One model, its optimiser and its running average, in a folder that survives a stop."""
 
     folder: Path

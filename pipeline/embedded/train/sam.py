@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.embedded.palette import floats
 from pipeline.embedded.sam import TINY, build_sam, fit_state
 from pipeline.embedded.train.data import SceneCache, Thing, open_cache
-from pipeline.embedded.train.loop import Run, Schedule
+from pipeline.embedded.train.loop import Schedule, Training
 
 SMALL_PX, FULL_PX = 128, 256
 PROMPTS = 5
@@ -114,7 +114,7 @@ def train_stage(
     if start is not None and not (folder / "checkpoint.pt").exists():
         earlier = torch.load(start, weights_only=True)["average"]
         sam.load_state_dict(fit_state(earlier, sam.state_dict()))
-    run = Run(folder=folder, model=sam, schedule=schedule, seed=side)
+    run = Training(folder=folder, model=sam, schedule=schedule, seed=side)
     cache = open_cache(cache_folder)
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
