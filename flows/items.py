@@ -86,7 +86,8 @@ def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> It
     except SeamlineError as error:
         if isinstance(error, OutOfMemory):
             _give_memory_back()
-        changes = {**_failure(error, str(error)), "keys": source_preview(way)}
+        seen = source_preview(way) if isinstance(error, ItemError) else {}
+        changes = {**_failure(error, str(error)), "keys": seen}
     except Exception as error:  # noqa: BLE001 - the item boundary: whatever one item does, the others go on
         if isinstance(error, MemoryError):
             _give_memory_back()
