@@ -23,7 +23,8 @@ class Keyed:
     ``plain_share`` and ``error`` describe the backdrop (see ``surface.Backdrop``). ``separation`` is the share of the
     outline with a clear colour step, ``agreement`` the IoU with GrabCut, ``shadow_share`` and ``reflection_share``
     what was taken away relative to the subject, and ``outline_only`` says that little more than an outline was seen
-    and filled. ``notes`` says in words what was done.
+    and filled. ``missed`` is the length of the edges outside the mask that no shadow or reflection explains, relative
+    to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture. ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -34,6 +35,8 @@ class Keyed:
     shadow_share: float
     reflection_share: float
     outline_only: bool
+    missed: float
+    shadow_gap: float
     notes: tuple[str, ...]
 
 
@@ -70,6 +73,8 @@ def key_subject(image: Image) -> Keyed | None:
         shadow_share=float(np.count_nonzero(shadow)) / area,
         reflection_share=float(np.count_nonzero(reflection)) / area,
         outline_only=outline_only,
+        missed=_missed(evidence, mask, shadow, reflection),
+        shadow_gap=_shadow_gap(mask, shadow),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -102,18 +107,31 @@ def _stands_out(evidence: cast.Evidence) -> Mask:
     """Everything that no light on the backdrop explains: what the backdrop's colour cannot be flooded into.
 
     The flood starts wherever the backdrop is seen, also inside handles, and runs over smooth shading; sharp edges stop
-    it. Gaps of two pixels in an outline are closed to it.
+    it. Gaps of six pixels in an outline are closed to it.
     """
     passable = (evidence.weak | evidence.shading) & ~evidence.edge
     passable |= evidence.clear
-    lane = ops.shrink(passable, 2)
+    lane = ops.shrink(passable, 3)
     seeds = ops.opened(evidence.clear, 2)
     border = np.zeros_like(seeds)
     border[[0, -1], :] = True
     border[:, [0, -1]] = True
-    open_air = ops.parts_touching(lane, (seeds | border) & evidence.clear)
-    open_air = ops.grow(open_air, 3) & (passable | evidence.weak)
-    return ~open_air & ~evidence.clear
+    outside = ops.parts_touching(lane, border & evidence.clear)
+    inside = ops.parts_touching(lane & ~outside, seeds)
+    open_air = outside | _true_holes(inside, evidence)
+    open_air = ops.grow(open_air, 4) & (passable | evidence.weak)
+    return ~open_air & ~(evidence.clear & ops.grow(open_air, 4))
+
+
+def _true_holes(inside: Mask, evidence: cast.Evidence) -> Mask:
+    """Enclosed patches that show the backdrop itself: most of a pale part of the subject is shaded otherwise."""
+    labels, areas = ops.parts(inside, diagonal=False)
+    holes = np.zeros_like(inside)
+    for label in np.flatnonzero(areas > 20):
+        patch = labels == label
+        if label and float(evidence.clear[patch].mean()) > 0.45:
+            holes |= patch
+    return holes
 
 
 def _filled_if_pale(mask: Mask, evidence: cast.Evidence) -> tuple[Mask, bool]:
@@ -148,8 +166,12 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     """The outline moved to where half of each pixel is the subject's colour: edges as found lie some pixels outside."""
     if not mask.any():
         return mask
+    known = ops.trimap(mask, 6, 2)
     strong = mask & (evidence.away > max(8.0, 0.35 * float(np.median(evidence.away[mask]))))
-    known = matting.hair_band(ops.fill_holes(strong), ops.trimap(mask, 6, 2), mask)
+    ragged = matting.ragged_parts(ops.fill_holes(strong))
+    # shading and print can look ragged in places; fur does so along most of the outline
+    if float(ops.grow(ragged, max(mask.shape) / 30)[ops.boundary(mask)].mean()) > 0.6:
+        known = matting.hair_band(mask, known, ragged)
     line = matting.colour_line_alpha(image, known)
     return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
 
@@ -160,6 +182,23 @@ def _separation(evidence: cast.Evidence, mask: Mask) -> float:
     if not outline.any():
         return 0.0
     return float(evidence.edge_near[outline].mean())
+
+
+def _missed(evidence: cast.Evidence, mask: Mask, shadow: Mask, reflection: Mask) -> float:
+    """Edges left outside the mask, relative to its outline: a pale part of the subject that was taken for backdrop."""
+    left = evidence.edge & ~ops.grow(mask, 0.007 * max(mask.shape)) & ~ops.grow(shadow, 0.006 * max(mask.shape))
+    if reflection.any():
+        left[np.nonzero(reflection)[0].min() :] = False
+    length = np.count_nonzero(ops.drop_islands(left, 60)) / 4  # an edge as measured is about four pixels wide
+    outline = np.count_nonzero(ops.boundary(mask))
+    return length / outline if outline else 0.0
+
+
+def _shadow_gap(mask: Mask, shadow: Mask) -> float:
+    """A shadow that does not reach the subject hints at a pale foot or sole between them."""
+    if np.count_nonzero(shadow) < 0.005 * np.count_nonzero(mask):
+        return 0.0
+    return float(np.percentile(ops.distance_to(mask)[shadow], 5)) / max(mask.shape)
 
 
 def _agreement(image: Image, backdrop: Backdrop, mask: Mask) -> float:

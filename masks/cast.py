@@ -29,6 +29,7 @@ class Evidence:
     away: Field
     light: Field
     difference: Lab
+    broad: Lab
     clear: Mask
     weak: Mask
     shading: Mask
@@ -59,6 +60,7 @@ def read_evidence(image: Image, lab: Lab, backdrop: Backdrop) -> Evidence:
         away=away,
         light=light,
         difference=np.asarray(difference, np.float32),
+        broad=np.asarray(broad, np.float32),
         clear=clear,
         weak=weak,
         shading=shading,
@@ -141,10 +143,17 @@ def _same_light(evidence: Evidence, subject: Mask, shadow: Mask) -> Mask:
     alike = ops.opened(subject & ~shadow & evidence.shading & (np.abs(evidence.light - level) < 0.07), 1)
     labels, areas = ops.parts(alike, diagonal=False)
     same = np.zeros_like(subject)
-    for label in np.flatnonzero(areas > 25):
+    beside = np.zeros(len(areas), np.bool_)
+    beside[np.unique(labels[ops.grow(shadow, 6)])] = True
+    # print on a label may be as dark and even: what does not adjoin the shadow must be large
+    large = areas > np.where(beside, 25, 0.004 * np.count_nonzero(subject))
+    for label in np.flatnonzero(large):
         patch = labels == label
+        light = evidence.light[patch]
+        if not label or abs(float(np.median(light)) - level) > 0.03 or float(np.std(light)) > 0.04:
+            continue
         ring = ops.grow(patch, 2) & ~patch
         ended = evidence.edge | ~subject | shadow
-        if label and float(np.std(evidence.light[patch])) < 0.05 and float(ended[ring].mean()) > 0.8:
+        if beside[label] or float(ended[ring].mean()) > 0.8:
             same |= patch
     return same

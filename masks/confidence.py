@@ -68,6 +68,8 @@ def of_keyed(keyed: Keyed) -> Verdict:
             _Sign(value=keyed.separation, bad=0.4, good=0.85, floor=0.2, words="much of the outline has no edge"),
             _Sign(value=keyed.agreement, bad=0.6, good=0.9, floor=0.3, words="colour key and GrabCut disagree"),
             _Sign(value=float(not keyed.outline_only), bad=0, good=1, floor=0.4, words="little but an outline is seen"),
+            _Sign(value=-keyed.missed, bad=-0.35, good=-0.08, floor=0.3, words="edges lie outside the mask"),
+            _Sign(value=-keyed.shadow_gap, bad=-0.025, good=-0.01, floor=0.5, words="the shadow does not reach the subject"),
             _Sign(value=area, bad=0.002, good=0.02, floor=0.3, words="the subject is very small"),
             _Sign(value=-area, bad=-0.95, good=-0.85, floor=0.3, words="the subject fills the frame"),
             _Sign(value=_parts(keyed.mask), bad=0.4, good=0.7, floor=0.6, words="the subject is in many parts"),

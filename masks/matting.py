@@ -67,7 +67,7 @@ def soft_edge(image: Image, mask: Mask) -> Alpha:
     grain upsets; elsewhere the closed form decides.
     """
     reach = ops.band_px((mask.shape[0], mask.shape[1]))
-    known = hair_band(mask, ops.trimap(mask, reach, reach))
+    known = hair_band(mask, ops.trimap(mask, reach, reach), ragged_parts(mask))
     line = colour_line_alpha(image, known)
     unknown = (known > 0) & (known < 1)
     # a pixel far off the line is a third colour: the line says nothing of it
@@ -79,20 +79,21 @@ def soft_edge(image: Image, mask: Mask) -> Alpha:
     return np.where(unknown, trust * line.alpha + (1 - trust) * closed, known).astype(np.float32)
 
 
-def hair_band(ragged_mask: Mask, known: Alpha, mask: Mask | None = None) -> Alpha:
-    """A trimap with a wider unknown band where the outline of ``ragged_mask`` is as ragged as fur and hair are.
-
-    The band is laid around ``mask``, the same one if None.
-    """
-    longest = max(known.shape)
-    window = 2 * round(longest / 90) + 1
-    outline = ops.boundary(ragged_mask).astype(np.float32)
+def ragged_parts(mask: Mask) -> Mask:
+    """Where the outline is as ragged as fur and hair are: over twice as long as a straight one."""
+    window = 2 * round(max(mask.shape) / 90) + 1
+    outline = ops.boundary(mask).astype(np.float32)
     # a straight outline crosses a window once: 1 / window of its pixels
-    ragged = np.asarray(cv2.boxFilter(outline, -1, (window, window)) * window > 2.2)
-    ragged = ops.drop_islands(ragged, window**2)
+    dense = cv2.boxFilter(outline, -1, (window, window)) * window > 2.2
+    return ops.drop_islands(np.asarray(dense), window**2)
+
+
+def hair_band(mask: Mask, known: Alpha, ragged: Mask) -> Alpha:
+    """A trimap around ``mask`` with a wider unknown band where it is ``ragged``."""
     if not ragged.any():
         return known
-    wide = ops.trimap(ragged_mask if mask is None else mask, longest / 25, longest / 250)
+    longest = max(known.shape)
+    wide = ops.trimap(mask, longest / 25, longest / 250)
     near = ops.grow(ragged, longest / 30)
     return np.where(near & (wide == 0.5), np.float32(0.5), known).astype(np.float32)
 

@@ -32,8 +32,8 @@ class Fold:
     @property
     def is_reflection(self) -> bool:
         """A mirror dims everything alike, keeps fine structure, and fades away from the foot."""
-        dimmed = 0.06 < self.strength < 0.72
-        return dimmed and self.likeness > 0.8 and self.detail > 0.45 and (self.fade < 0.8 or self.detail > 0.75)
+        dimmed = 0.06 < self.strength < 0.65
+        return dimmed and self.likeness > 0.92 and self.detail > 0.6 and (self.fade < 0.8 or self.detail > 0.75)
 
 
 def find_reflection(difference: Lab, subject: Mask) -> Mask:
@@ -80,7 +80,8 @@ def best_fold(difference: Lab) -> Fold | None:
 
 
 def _merit(fold: Fold) -> float:
-    return fold.likeness + fold.detail
+    # a reflection folds onto itself too: the true foot is where most contrast is lost
+    return fold.likeness + fold.detail - 0.5 * fold.strength
 
 
 def _measure(difference: Lab, fine: Lab, foot: int, reach: int) -> Fold:
