@@ -1,0 +1,114 @@
+"""Screenshots of every page for docs/images, light and dark: `python -m tests.masks.review.screenshots`.
+
+All photos are Seamline's own renderings (configs/samples); their masks are found as a batch would, then parked.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from masks.find import find_subject
+from pipeline.files.picture import decode_picture
+from tests.masks.review.browser import browser
+from tests.masks.review.parked import Doubt, park, served
+
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
+SIZE = {"width": 1280, "height": 800}
+SAMPLES = {
+    "coat-stripe": (0.31, "much of the outline has no edge (0.38)"),
+    "lamp-walnut": (0.42, "the subject is in many parts (0.52)"),
+    "sneaker-mint": (0.47, "much was taken away as shadow (0.81)"),
+    "armchair-navy": (0.52, "the backdrop is uneven (7.20)"),
+    "bag-cobalt": (0.58, "colour key and GrabCut disagree (0.74)"),
+}
+
+
+def doubts() -> list[Doubt]:
+    """The rendered samples with the masks that the backdrop finder makes of them."""
+    made = []
+    for sku, (confidence, reason) in SAMPLES.items():
+        photo = files("configs").joinpath(f"samples/{sku}.jpg").read_bytes()
+        subject = find_subject(decode_picture(photo, sku), finder="backdrop")
+        reasons = (reason, *subject.reasons[:1])
+        title = sku.replace("-", " ").capitalize()
+        made.append(
+            Doubt(
+                sku=sku,
+                view="front",
+                photo=photo,
+                alpha=subject.alpha,
+                confidence=confidence,
+                reasons=reasons,
+                title=title,
+            )
+        )
+    return made
+
+
+def take(page: Any, name: str) -> None:
+    page.wait_for_timeout(400)
+    page.screenshot(path=str(IMAGES / f"review-{name}.png"))
+    print(f"review-{name}.png")
+
+
+def open_editor(page: Any, place: str, number: int = 0) -> None:
+    page.goto(f"{place}/")
+    page.click(".row")
+    page.locator("[data-open]").nth(number).click()
+    page.wait_for_selector("#stage[data-state=ready]", timeout=60_000)
+
+
+def paint(page: Any, points: list[tuple[float, float]]) -> None:
+    """A stroke through points in shares of the canvas."""
+    box = page.locator("#hand").bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def tour(page: Any, place: str, suffix: str) -> None:
+    """Every page once."""
+    page.goto(f"{place}/")
+    take(page, f"batches-{suffix}")
+    page.click(".row")
+    page.keyboard.press("j")
+    take(page, f"queue-{suffix}")
+    open_editor(page, place)
+    take(page, f"editor-{suffix}")
+    for _ in range(2):
+        page.keyboard.press("v")
+    take(page, f"cutout-{suffix}")
+    page.keyboard.press("?")
+    take(page, f"keys-{suffix}")
+    page.click("#help [data-cancel]")
+    page.keyboard.press("d")
+    page.click("text=parts are missing")
+    take(page, f"redo-{suffix}")
+
+
+def main() -> None:
+    """Take them all."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    each: list[tuple[str, Callable[..., None]]] = [("light", tour), ("dark", tour)]
+    with tempfile.TemporaryDirectory() as folder, browser() as running:
+        parked = park(Path(folder), doubts())
+        with served(parked, reviewer="anna") as place:
+            for scheme, show in each:
+                context = running.new_context(viewport=SIZE, color_scheme=scheme)
+                page = context.new_page()
+                page.on("console", lambda message: print(message.text, file=sys.stderr))
+                page.on("pageerror", lambda error: print(error, file=sys.stderr))
+                show(page, place, scheme)
+                context.close()
+
+
+if __name__ == "__main__":
+    main()
