@@ -16,12 +16,15 @@ from urllib.parse import quote
 
 from pipeline.errors import StoreError
 from pipeline.files.address import join, write_file
-from pipeline.files.ledger import Batch, Ledger, Record
+from pipeline.files.ledger import Batch, Ledger, Problem, Record
 from pipeline.files.store import Result, Store
 from pipeline.types import ItemState, Json
 
 PAGE = 100
 """Items on one page of the contact sheet."""
+
+BAD_ROWS_SHOWN = 200
+"""Bad rows of the catalog that the first page lists; the rest is counted."""
 
 SHEET = "contact-sheet.html"
 
@@ -81,7 +84,8 @@ def write_contact_sheet(ledger: Ledger, store: Store, batch_id: str, folder: str
     names = [_page_file(number) for number in range(1, max(1, -(-total // PAGE)) + 1)]
     for name, records in zip(names, _pages(ledger.records(batch_id), len(names)), strict=True):
         cards = [card(record, _copy_previews(store, record, folder), folder) for record in records]
-        page = _render(batch, counts, cards, names, name)
+        problems = ledger.problems(batch_id) if name == SHEET else []
+        page = _render(batch, counts, cards, problems, names, name)
         write_file(join(folder, name), page.encode())
     return join(folder, SHEET)
 
@@ -166,11 +170,20 @@ def _pages(records: Iterable[Record], number: int) -> Iterator[list[Record]]:
         yield list(islice(stream, PAGE))
 
 
-def _render(batch: Batch, counts: dict[str, int], cards: list[Card], names: list[str], here: str) -> str:
+def _render(
+    batch: Batch, counts: dict[str, int], cards: list[Card], problems: list[Problem], names: list[str], here: str
+) -> str:
     pages = [{"file": name, "number": number, "here": name == here} for number, name in enumerate(names, 1)]
     lead = f"{batch.id} · {batch.started[:16].replace('T', ' ')} UTC · catalog {batch.catalog}"
     text: str = _template().render(
-        title=batch.recipe_name, lead=lead, counts=counts, cards=cards, pages=pages, version=batch.version
+        title=batch.recipe_name,
+        lead=lead,
+        counts=counts,
+        cards=cards,
+        problems=problems[:BAD_ROWS_SHOWN],
+        more_problems=max(0, len(problems) - BAD_ROWS_SHOWN),
+        pages=pages,
+        version=batch.version,
     )
     return text
 

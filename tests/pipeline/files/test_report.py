@@ -77,6 +77,13 @@ def test_a_result_that_was_cleaned_away_leaves_a_gap(ledger: Ledger, tmp_path: P
     assert "not made" in page
 
 
+def test_bad_rows_of_the_catalog_are_listed_on_the_first_page(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, "boot")
+    ledger.add_problems("b1", [(7, "the photo <x>.jpg is not there")])
+    page = Path(write_contact_sheet(ledger, Store(str(tmp_path / "s")), "b1", str(tmp_path / "b"))).read_text()
+    assert "row 7: the photo &lt;x&gt;.jpg is not there" in page
+
+
 def test_overlay_veils_what_is_left_out_and_keeps_the_subject() -> None:
     image, alpha = gray(20, 20), np.zeros((20, 20), np.float32)
     alpha[5:15, 5:15] = 1
