@@ -114,12 +114,13 @@ def leg_parts(skeleton: Skeleton, side: int) -> list[Part]:
     ]
 
 
-def draw_body(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
-    """Legs, trunk, arms and neck; the head comes after the clothes."""
+def draw_body(canvas: Canvas, skeleton: Skeleton, looks: Looks, *, bare_legs: bool = True) -> None:
+    """Legs (from the knee down if not ``bare_legs``), trunk, arms and neck; the head comes after the clothes."""
     name = "mannequin" if looks.mannequin else "skin"
     u = skeleton.unit
     for side in (0, 1):
-        paint(canvas, leg_parts(skeleton, side), looks.material, name, u, Dressing(shadow=0.25))
+        parts = leg_parts(skeleton, side)
+        paint(canvas, parts if bare_legs else parts[1:], looks.material, name, u, Dressing(shadow=0.25))
     neck = skeleton.joints[NECK]
     head = skeleton.joints[NOSE] - neck
     stem = Tube(
@@ -129,8 +130,8 @@ def draw_body(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
         widths=(0.036 * u, 0.0245 * u * skeleton.build.limbs, 0.0235 * u * skeleton.build.limbs),
         round_end=not looks.headless,
     )
-    parts: list[Part] = [torso(skeleton), stem, *arm_parts(skeleton, 0), *arm_parts(skeleton, 1)]
-    paint(canvas, parts, looks.material, name, u, Dressing(shadow=0.2), blend=0.018)
+    trunk: list[Part] = [torso(skeleton), stem, *arm_parts(skeleton, 0), *arm_parts(skeleton, 1)]
+    paint(canvas, trunk, looks.material, name, u, Dressing(shadow=0.2), blend=0.018)
     if looks.headless:
         cap = neck + head * np.float32(0.34)
         dot(

@@ -25,13 +25,16 @@ def point(x: float, y: float) -> Point:
     return np.array([x, y], np.float32)
 
 
-def smooth_profile(ts: Sequence[float], widths: Sequence[float], count: int = 49) -> tuple[Floats, Floats]:
-    """A polyline profile rounded off: ``count`` even stations in [0, 1] and their smoothed values."""
-    t = np.linspace(0, 1, count, dtype=np.float32)
-    w = np.interp(t, np.asarray(ts), np.asarray(widths))
-    kernel = np.array([1, 3, 5, 6, 5, 3, 1], np.float64)
+STATIONS: Floats = np.linspace(0, 1, 49, dtype=np.float32)
+FINE: Floats = np.linspace(0, 1, TABLE, dtype=np.float32)
+KERNEL = np.array([1, 3, 5, 6, 5, 3, 1]) / 24
+
+
+def smooth_profile(ts: Sequence[float], widths: Sequence[float]) -> Floats:
+    """A polyline profile rounded off: its values at STATIONS, (49,) float32."""
+    w = np.interp(STATIONS, ts, widths)
     padded = np.concatenate([2 * w[0] - w[3:0:-1], w, 2 * w[-1] - w[-2:-5:-1]])
-    return t, np.convolve(padded, kernel / kernel.sum(), "valid").astype(np.float32)
+    return np.convolve(padded, KERNEL, "valid").astype(np.float32)
 
 
 def bound(x: Floats, low: float = 0.0, high: float = 1.0) -> Floats:
@@ -171,11 +174,13 @@ class Tube:
 
     def _tables(self, length: float) -> tuple[Floats, Floats]:
         """Half width and lean of the normal at TABLE even stations."""
-        stations, half = smooth_profile(self.ts, self.widths)
-        fine = np.linspace(0, 1, TABLE, dtype=np.float32)
-        grade = np.gradient(half) * (-self.slope * (len(half) - 1) / length)
-        lean = np.interp(fine, stations, bound(grade, -1.2, 1.2))
-        return np.maximum(np.interp(fine, stations, half), 0.3).astype(np.float32), lean.astype(np.float32)
+        half = smooth_profile(self.ts, self.widths)
+        grade = np.empty_like(half)
+        grade[1:-1] = (half[2:] - half[:-2]) * np.float32(0.5)
+        grade[0], grade[-1] = half[1] - half[0], half[-1] - half[-2]
+        lean = bound(grade * np.float32(-self.slope * (len(half) - 1) / length), -1.2, 1.2)
+        wide = np.maximum(np.interp(FINE, STATIONS, half), 0.3)
+        return wide.astype(np.float32), np.interp(FINE, STATIONS, lean).astype(np.float32)
 
     def _coverage(
         self, a: Floats, p: Floats, w: Floats, square: Floats, length: float, last: float

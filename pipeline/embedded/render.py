@@ -92,7 +92,8 @@ def _draw_figure(spec: SceneSpec, height: int, width: int) -> tuple[Canvas, Floa
         skin=np.full(3, 0.8, np.float32), hair_color=np.full(3, 0.8, np.float32), mannequin=True
     )
     draw_hair_behind(canvas, skeleton, looks)
-    draw_body(canvas, skeleton, looks)
+    covered = any(g.kind in ("trousers", "jeans") for g in spec.garments)
+    draw_body(canvas, skeleton, looks, bare_legs=not covered)
     if spec.shoes is not None:
         draw_shoes(canvas, skeleton, spec.shoes)
     for garment in spec.garments:

@@ -16,6 +16,8 @@ from pipeline.embedded.palette import Floats, floats
 from pipeline.embedded.solids import Patch
 
 SPACING_PX = 0.75
+COARSE_PX = 0.95
+"""Distance of samples on pictures up to 1,024 px, where closed pinholes are lost in the averaging."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +74,12 @@ def splat(patches: Sequence[Patch], camera: Camera, height: int, width: int) -> 
     depth = np.full(height * width, -1e9, np.float32)
     index = np.full(height * width, -1, np.int16)
     packed = np.zeros((height * width, 6), np.float32)
+    spacing = COARSE_PX if max(height, width) <= 1024 else SPACING_PX
     for number, patch in enumerate(patches):
         viewed = camera.view(patch.grid)
         x, y = camera.project(viewed)
         m, n = x.shape
-        rows, columns = _stations(x, y, 0), _stations(x, y, 1)
+        rows, columns = _stations(x, y, 0, spacing), _stations(x, y, 1, spacing)
         u, v = np.meshgrid(np.linspace(0, 1, n, dtype=np.float32), np.linspace(0, 1, m, dtype=np.float32))
         normal = _normals(viewed)
         flip = np.where((normal * (np.array([0, 0, camera.distance], np.float32) - viewed)).sum(-1) < 0, -1, 1)
@@ -103,10 +106,10 @@ def splat(patches: Sequence[Patch], camera: Camera, height: int, width: int) -> 
     return buffers
 
 
-def _stations(x: Floats, y: Floats, axis: int) -> Floats:
-    """Fractional grid positions along ``axis`` that are less than SPACING_PX apart on the picture."""
+def _stations(x: Floats, y: Floats, axis: int, spacing: float) -> Floats:
+    """Fractional grid positions along ``axis`` that are less than ``spacing`` px apart on the picture."""
     step = np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis)).max(1 - axis)
-    pieces = np.clip(np.ceil(step / SPACING_PX), 1, 4096).astype(np.int64)
+    pieces = np.clip(np.ceil(step / spacing), 1, 4096).astype(np.int64)
     starts = np.repeat(np.arange(len(pieces)), pieces)
     first = np.repeat(np.cumsum(pieces) - pieces, pieces)
     inside = (np.arange(len(starts)) - first) / np.repeat(pieces, pieces)
