@@ -47,8 +47,8 @@ def process_chunk(address: BatchAddress, ids: Sequence[tuple[str, str]]) -> Chun
 def is_outdated(work: Workplace, record: Record) -> bool:
     """Whether an ended item must be done again: other photo, other stages, lost picture. Reads no unchanged photo.
 
-    Items that failed for their own fault stay failed until their photo changes; those that failed for ours (a model,
-    the disk, a bug) are tried again.
+    Items that failed for their own fault stay failed until their photo changes or a person gives a mask; those that
+    failed for ours (a model, the disk, a bug) are tried again.
     """
     if record.state is ItemState.FAILED and record.error not in item_error_names():
         return True
@@ -60,7 +60,8 @@ def is_outdated(work: Workplace, record: Record) -> bool:
     except ItemError as error:
         return record.state is not ItemState.FAILED or record.reason != str(error)
     if record.state is ItemState.FAILED:
-        return record.source_digest != digest
+        mended = way.edited is not None and way.edited.when > record.updated
+        return mended or record.source_digest != digest
     changed = any(keys[stage] != key for stage, key in record.keys.items() if stage in keys)
     return changed or (record.output is not None and not exists(record.output))
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flows.way import ItemWay, Made, has_picture, key_of, mask_address
+from masks.shelf_use import stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
 from pipeline.files.picture import decode_picture, read_bytes, read_picture
@@ -39,9 +40,10 @@ def walk(way: ItemWay) -> Ending:
     """Take an item to its end. Raises ItemError, ModelError or StoreError."""
     found = way.stage("subject", way.keys.subject, lambda: _find(way))
     confidence = float(found.meta["confidence"])
-    scores = {"finder": found.meta["finder"], "reasons": found.meta["reasons"]}
+    stale = stale_words(way.shelf, way.item.sku, way.item.view, way.place)
+    scores = {"finder": found.meta["finder"], "reasons": [*found.meta["reasons"], *stale]}
     approved = way.record.state is ItemState.APPROVED
-    if confidence < way.recipe.subject.park_below and not approved:
+    if confidence < way.recipe.subject.park_below and not approved and not trusts(way.word, found.key):
         reason = f"mask confidence {confidence:.2f} is under park_below {way.recipe.subject.park_below:g}"
         return _parked(way, found, reason, scores)
     composed = way.stage("compose", way.keys.compose, lambda: _compose(way, found))
@@ -72,6 +74,9 @@ def _find(way: ItemWay) -> Made:
     from masks.find import find_subject
     from pipeline.files.codec import pack_subject
 
+    if way.edited is not None:
+        files, meta = pack_subject(subject_from(way.shelf, way.edited, way.picture))
+        return files, {**meta, "picture_notes": list(way.picture.notes)}
     address = mask_address(way)
     subject = find_subject(
         way.picture,
@@ -179,7 +184,7 @@ def _export(way: ItemWay, composed: Result) -> Made:
         view=way.item.view,
         recipe=way.recipe.name,
         seed=way.seed,
-        mask_revision="0",
+        mask_revision=str(way.edited.number if way.edited else 0),
         seamline_version=version("seamline"),
         source_digest=way.digest,
     )

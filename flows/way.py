@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 
 from flows.sources import source_digest
 from flows.workplace import Workplace
+from masks.shelf import Place, Revision, Shelf, place_of, shelf_of
 from pipeline.errors import NothingFound
 from pipeline.files.address import exists, join
 from pipeline.files.ledger import Record
@@ -80,6 +81,26 @@ class ItemWay:
         return decode_picture(data, self.item.address)
 
     @cached_property
+    def shelf(self) -> Shelf:
+        """Masks that people made."""
+        return shelf_of(self.work.address.runs)
+
+    @cached_property
+    def place(self) -> Place:
+        """Where on the shelf this item's mask lies."""
+        return place_of(self.digest, self.recipe.subject.phrases)
+
+    @cached_property
+    def word(self) -> Revision | None:
+        """What a person last said of this photo's mask, in whatever batch; None if nobody has."""
+        return self.shelf.word(self.place)
+
+    @property
+    def edited(self) -> Revision | None:
+        """The revision whose mask is used in place of a found one."""
+        return self.word if self.word is not None and self.word.in_force else None
+
+    @cached_property
     def seed(self) -> int:
         """The item's own seed: of the batch's seed, SKU and view, whatever its place in the catalog."""
         return item_seed(self.recipe.batch.seed, self.item.sku, self.item.view)
@@ -112,12 +133,7 @@ def item_seed(batch_seed: int, sku: str, view: str, attempt: int = 0) -> int:
 
 def make_keys(way: ItemWay) -> StageKeys:
     """The keys of all stages of an item. Raises ItemError for a row, a photo or a mask file that is not there."""
-    recipe = way.recipe
-    named = recipe.subject.finder == "grounding_dino"
-    fields = {"finder", "phrases"} | (_DETECTOR_FIELDS if named else set())
-    what = recipe.subject.model_dump(mode="json", include=fields)
-    weights = "".join(_weights(name) for name in (recipe.subject.detector, recipe.subject.segmenter) if named)
-    subject = key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
+    recipe, subject = way.recipe, _subject_key(way)
     look = {
         "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
         "shadow": recipe.shadow.model_dump(mode="json"),
@@ -139,6 +155,16 @@ def make_keys(way: ItemWay) -> StageKeys:
     export = key_of("export", file, [compose, way.digest])
     checks = key_of("checks", {"marketplace": way.marketplace.model_dump(mode="json", exclude=_PROSE)}, [export])
     return StageKeys(subject=subject, compose=compose, export=export, checks=checks)
+
+
+def _subject_key(way: ItemWay) -> str:
+    if way.edited is not None:  # whatever the recipe would find
+        return key_of("subject", None, [way.digest, way.edited.id])
+    wanted = way.recipe.subject
+    named = wanted.finder == "grounding_dino"
+    what = wanted.model_dump(mode="json", include={"finder", "phrases"} | (_DETECTOR_FIELDS if named else set()))
+    weights = "".join(_weights(name) for name in (wanted.detector, wanted.segmenter) if named)
+    return key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
 
 
 _FRAMING = {
