@@ -48,7 +48,7 @@ def lamp(rng: np.random.Generator, color: Floats) -> list[Patch]:
     cone = lathe([(low, base), (top, high)], Finish(color=paper, gloss=0.02, rough=1.0, glow=0.45), smooth=1)
     bulb = Finish(color=rgb("#fff3d6"), gloss=0.0, glow=0.85)
     inside = lathe([(low * 0.985, base + 0.005), (top * 0.985, high)], bulb, smooth=1)
-    hem = Finish(color=paper * np.float32(0.85), gloss=0.05)
+    hem = Finish(color=paper * np.float32(0.92), gloss=0.02, rough=1.0, glow=0.5)
     rims = [
         lathe([(r * 0.985, y - 0.008), (r * 1.012, y), (r * 0.985, y + 0.008)], hem, smooth=2)
         for r, y in ((low, base), (top, high))

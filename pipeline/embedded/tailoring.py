@@ -68,7 +68,9 @@ def _cuffs(canvas: Canvas, skeleton: Skeleton, spec: GarmentSpec, surface: Surfa
             else (0.016 * skeleton.build.limbs + spec.fit * 0.6)
         )
         across = point(float(-axis[1]), float(axis[0])) * np.float32(half * unit)
-        line = np.stack([end - across, end + axis * np.float32(0.006 * unit), end + across])
+        inward = np.float32(np.sign((skeleton.torso(0.5) - end) @ across))
+        outer, inner = end - across * inward, end + across * inward * np.float32(0.35)  # the rest may lie on the trunk
+        line = np.stack([outer, end + axis * np.float32(0.006 * unit), inner])
         stroke(canvas, line, max(0.0017 * unit, 0.5), dark, 0.5, inside=surface)
 
 

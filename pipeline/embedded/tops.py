@@ -76,7 +76,8 @@ def _trunk(cut: Cut) -> list[Part]:
     over = (
         max(0.096 * b.hips, 0.047 * b.hips + 0.053 * b.limbs) + spec.fit
     ) * sk.unit  # wide enough for what is under it
-    hung = [max(w, over) if t > 0.8 else w for t, w in zip(TORSO_T, hung, strict=True)]
+    if cut.way == "worn":
+        hung = [max(w, over) if t > 0.8 else w for t, w in zip(TORSO_T, hung, strict=True)]
     keep = [i for i, t in enumerate(TORSO_T) if t < end - 0.02]
     last = float(np.interp(end, TORSO_T, hung)) if end <= 1.14 else over * (1.0 + 0.22 * (spec.flare - 0.8))
     if spec.kind in ("sweater", "hoodie"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.embedded.sam import TINY, save_sam
+from pipeline.embedded.scene import RENDERER_VERSION
 from pipeline.embedded.train.data import build_cache
 from pipeline.embedded.train.detector import train_detector
 from pipeline.embedded.train.loop import Schedule
@@ -37,9 +38,10 @@ def averaged(folder: Path) -> dict[str, Any]:
 
 def prepare(runs: Path) -> tuple[Path, Path]:
     """Render the training's and the validation's scenes, as far as they are missing."""
-    build_cache(runs / "valid", VALID_SCENES, first_seed=0)
-    build_cache(runs / "train", TRAIN_SCENES)
-    return runs / "train", runs / "valid"
+    scenes, valid = runs / f"train-r{RENDERER_VERSION}", runs / f"valid-r{RENDERER_VERSION}"
+    build_cache(valid, VALID_SCENES, first_seed=0)
+    build_cache(scenes, TRAIN_SCENES)
+    return scenes, valid
 
 
 def train_sam(runs: Path) -> None:
