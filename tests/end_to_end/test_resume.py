@@ -40,6 +40,7 @@ def kill_at(process: subprocess.Popen[str], runs: Path, executed: int, delay_s: 
     """Kill -9 once the batch's log tells so many executions, and a moment later; False if it ended before."""
     while executions(runs).total() < executed:
         if process.poll() is not None:
+            process.communicate()
             return False
         time.sleep(0.01)
     time.sleep(delay_s)
