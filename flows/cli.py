@@ -217,6 +217,42 @@ def dashboard(
 
 
 @app.command()
+def review(
+    config: Annotated[str | None, typer.Argument(help="Recipe whose batch to open first.", metavar="[CONFIG]")] = None,
+    set_: Set = None,
+    runs: Runs = "runs",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 4270,
+    host: Annotated[str, typer.Option(help="Address to answer on; others than this machine's own need a token.")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[
+        str | None, typer.Option(envvar="SEAMLINE_REVIEW_TOKEN", help="Lets others in who know it.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in the browser.")] = True,
+) -> None:
+    """Judge and mend parked masks on a page in the browser; Ctrl-C ends it."""
+    from flows.review_cmd import review as serve
+
+    ledger = name = None
+    if config is not None:
+        from flows.workplace import locate_runs
+        from pipeline.files.recipe import load_recipe
+
+        recipe = load_recipe(config, set_ or [])
+        name, (runs, ledger) = recipe.name, locate_runs(recipe)
+    serve(
+        runs,
+        ledger=ledger,
+        recipe_name=name,
+        host=host,
+        port=port,
+        token=token,
+        open_browser=open_,
+        say=lambda line: typer.echo(line),
+    )
+
+
+@app.command()
 def worker(runs: Runs = "runs") -> None:
     """Start one more worker for scheduled batches, for the server that answers."""
     from flows.dashboard import run_worker
