@@ -99,7 +99,7 @@ class Guard:
         """None for a bearer of the token; else a way in."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if given and _same(given, token) and scope["method"] in _SAFE:
-            cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+            cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax"
             return 303, "", [("location", scope["path"]), ("set-cookie", cookie)]
         if _same(_cookie(headers.get("cookie", "")), token):
             return None
