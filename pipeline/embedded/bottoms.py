@@ -12,15 +12,21 @@ from pipeline.embedded.parts import Part, Tube, point
 from pipeline.embedded.pose import LEGS
 
 
-def _waist(cut: Cut, t: float = 0.74) -> Tube:
-    """Waistband to seat."""
-    sk = cut.skeleton
+def _waist(cut: Cut) -> Tube:
+    """Waistband to seat; it lies a little lower than the legs, so that they grow out of it without an edge."""
+    sk, fit = cut.skeleton, cut.spec.fit
     b, u = sk.build, sk.unit
-    widths = tuple(
-        w * u
-        for w in (0.073 * b.waist + 0.003, 0.083 * b.hips + cut.spec.fit, 0.093 * b.hips + cut.spec.fit, 0.088 * b.hips)
+    widths = (0.073 * b.waist + 0.003, 0.086 * b.hips + fit, 0.095 * b.hips + fit, 0.097 * b.hips + fit)
+    return Tube(
+        start=sk.torso(0.74),
+        end=sk.torso(1.05),
+        ts=(0, 0.4, 0.75, 1),
+        widths=tuple(w * u for w in widths),
+        depth=cut.depth,
+        hem=0.3,
+        slope=0.35,
+        lift=-0.030 * u * cut.depth,
     )
-    return Tube(start=sk.torso(t), end=sk.torso(1.04), ts=(0, 0.4, 0.75, 1), widths=widths, depth=cut.depth, hem=0.3)
 
 
 def _shorts_leg(cut: Cut, side: int, fit: float) -> list[Part]:
@@ -28,8 +34,9 @@ def _shorts_leg(cut: Cut, side: int, fit: float) -> list[Part]:
     u, k = cut.unit, cut.skeleton.build.limbs
     hip, knee, _ = (cut.skeleton.joints[i] for i in LEGS[side])
     drop = knee - hip
-    widths = ((0.050 * k + fit) * u, (0.053 * k + fit) * u, (0.052 * k + fit * 1.8) * u)
-    end = hip + drop * np.float32(0.45 + 0.3 * cut.spec.length)
+    widths = ((0.050 * k + fit) * u, (0.052 * k + fit) * u, (0.046 * k + fit * 1.6) * u)
+    out = cut.skeleton.right * np.float32((-0.016 if side == 0 else 0.016) * u * (0.5 if cut.way == "worn" else 1.0))
+    end = hip + drop * np.float32(0.45 + 0.3 * cut.spec.length) + out
     start = hip - drop * np.float32(0.02)
     return [Tube(start=start, end=end, ts=(0, 0.3, 1), widths=widths, round_start=True, depth=cut.depth, hem=0.12)]
 
@@ -97,7 +104,7 @@ def draw_trousers(cut: Cut) -> None:
         end = crotch + point(sign * 0.06 * u, -0.028 * u)
         creases.append(Crease(start=crotch, end=end, width=0.008 * u, strength=0.34))
     dressing = Dressing(creases=tuple(creases), fold_offset=cut.offset)
-    surface = paint(cut.canvas, parts, cut.material, cut.spec.kind, u, dressing, blend=0.010)
+    surface = paint(cut.canvas, parts, cut.material, cut.spec.kind, u, dressing, blend=0.020)
     if surface is not None:
         _trouser_details(cut, surface)
 
