@@ -24,7 +24,8 @@ class Keyed:
     outline with a clear colour step, ``agreement`` the IoU with GrabCut, ``shadow_share`` and ``reflection_share``
     what was taken away relative to the subject, and ``outline_only`` says that little more than an outline was seen
     and filled. ``missed`` is the length of the edges outside the mask that no shadow or reflection explains, relative
-    to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture. ``notes`` says in words what was done.
+    to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture. ``notes`` says in
+    words what was done.
     """
 
     mask: Mask
@@ -50,7 +51,7 @@ def key_subject(image: Image) -> Keyed | None:
     backdrop = fit_backdrop(lab)
     if backdrop is None:
         return None
-    evidence = cast.read_evidence(small, lab, backdrop)
+    evidence = cast.read_evidence(lab, backdrop)
     whole = _stands_out(evidence)
     if np.count_nonzero(whole) < 0.001 * whole.size:
         return None
@@ -74,7 +75,7 @@ def key_subject(image: Image) -> Keyed | None:
         reflection_share=float(np.count_nonzero(reflection)) / area,
         outline_only=outline_only,
         missed=_missed(evidence, mask, shadow, reflection),
-        shadow_gap=_shadow_gap(mask, shadow),
+        shadow_gap=0.0 if reflection.any() else _shadow_gap(mask, shadow),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -186,11 +187,12 @@ def _separation(evidence: cast.Evidence, mask: Mask) -> float:
 
 def _missed(evidence: cast.Evidence, mask: Mask, shadow: Mask, reflection: Mask) -> float:
     """Edges left outside the mask, relative to its outline: a pale part of the subject that was taken for backdrop."""
-    left = evidence.edge & ~ops.grow(mask, 0.007 * max(mask.shape)) & ~ops.grow(shadow, 0.006 * max(mask.shape))
+    near = max(6.0, 0.007 * max(mask.shape))
+    left = evidence.edge & ~ops.grow(mask, near) & ~ops.grow(shadow, near)
     if reflection.any():
         left[np.nonzero(reflection)[0].min() :] = False
-    length = np.count_nonzero(ops.drop_islands(left, 60)) / 4  # an edge as measured is about four pixels wide
-    outline = np.count_nonzero(ops.boundary(mask))
+    length = float(np.count_nonzero(ops.drop_islands(left, 60))) / 4  # an edge as measured is about four pixels wide
+    outline = float(np.count_nonzero(ops.boundary(mask)))
     return length / outline if outline else 0.0
 
 

@@ -65,7 +65,7 @@ def photo_cases(folder: Path) -> Iterator[Case]:
         photo = next((path for path in sorted(folder.glob(f"{stem}.*"))), None)
         if photo is None or label not in kinds:
             continue
-        truth = np.asarray(Pillow.open(truth_path).convert("L"), np.float32) / 255
+        truth = (np.asarray(Pillow.open(truth_path).convert("L")) / np.float32(255)).astype(np.float32)
         yield Case(
             name=stem,
             kind=kinds[label],
@@ -140,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             one = score(case)
             scores.append(one)
             print(
-                f"{one.name:24} {one.kind:28} {one.finder:9} {one.confidence:5.2f} {one.iou:6.3f} {one.boundary_f:8.3f} "
-                f"{one.sad:9.2f} {one.seconds:6.2f}",
+                f"{one.name:24} {one.kind:28} {one.finder:9} {one.confidence:5.2f} {one.iou:6.3f} "
+                f"{one.boundary_f:8.3f} {one.sad:9.2f} {one.seconds:6.2f}",
                 flush=True,
             )
     show([one for one in scores if not one.hard])

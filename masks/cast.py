@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import ops
-from masks.surface import Backdrop, Lab
-from pipeline.types import Image, Mask
+from masks.surface import Backdrop, Lab, length
+from pipeline.types import Mask
 
 Field = NDArray[np.float32]
 """``(H, W)`` float32 measurements."""
@@ -38,17 +38,17 @@ class Evidence:
     slope: Field
 
 
-def read_evidence(image: Image, lab: Lab, backdrop: Backdrop) -> Evidence:
-    """Measure a picture against its backdrop."""
+def read_evidence(lab: Lab, backdrop: Backdrop) -> Evidence:
+    """Measure a picture, given in Lab, against its backdrop."""
     difference = cv2.GaussianBlur(lab - backdrop.lab, (0, 0), 0.8)
     broad = cv2.GaussianBlur(lab - backdrop.lab, (0, 0), 2.5)
     noise = float(np.linalg.norm(backdrop.noise))
-    away = np.asarray(np.linalg.norm(difference, axis=2), np.float32)
-    away_broad = np.linalg.norm(broad, axis=2)
+    away = length(np.asarray(difference, np.float32))
+    away_broad = length(np.asarray(broad, np.float32))
     low = max(2.2, 2.2 * noise)
     weak = away < max(3.2, 3.0 * noise)
     clear = (away < low) & (away_broad < max(1.4, 1.5 * noise))
-    light, tint = _shading(np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.uint8), backdrop)
+    light, tint = _shading(np.asarray(difference, np.float32), backdrop)
     shading = (light < 1.02) & (light > 0.12) & (tint < max(3.5, 3.0 * noise))
     slope = _slope(lab)
     broad_slope = _slope(lab, 3.0)
@@ -70,28 +70,14 @@ def read_evidence(image: Image, lab: Lab, backdrop: Backdrop) -> Evidence:
     )
 
 
-def _shading(image: Image, backdrop: Backdrop) -> tuple[Field, Field]:
-    """Luminance relative to the backdrop, and how far the chromaticity is from a mere change of light (Delta E)."""
-    linear = _linear((image / np.float32(255)).astype(np.float32))
-    ground = _linear(np.clip(cv2.cvtColor(backdrop.lab, cv2.COLOR_LAB2RGB), 0, 1).astype(np.float32))
-    weights = np.array([0.2126, 0.7152, 0.0722], np.float32)
-    light = (linear @ weights) / np.maximum(ground @ weights, 1e-4)
-    dimmed = _encoded(np.clip(ground * light[:, :, None], 0, 1))
-    expected = cv2.cvtColor(dimmed, cv2.COLOR_RGB2LAB)
-    actual = cv2.cvtColor(_encoded(linear), cv2.COLOR_RGB2LAB)
-    tint = np.hypot(actual[..., 1] - expected[..., 1], actual[..., 2] - expected[..., 2])
-    return light.astype(np.float32), tint.astype(np.float32)
+def _shading(difference: Lab, backdrop: Backdrop) -> tuple[Field, Field]:
+    """Luminance relative to the backdrop, and how far the chromaticity is from a mere change of light (Delta E).
 
-
-def _linear(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """sRGB to linear light (IEC 61966-2-1)."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055).astype(
-        np.float32
-    )
+    L* + 16, a* and b* all go with the cube root of the light (CIE 1976), so that dimmed backdrop is a multiple of it.
+    """
+    ratio = 1 + difference[:, :, 0] / (backdrop.lab[:, :, 0] + 16)
+    tint = difference[:, :, 1:] + backdrop.lab[:, :, 1:] * (1 - ratio)[:, :, None]
+    return (ratio**3).astype(np.float32), np.hypot(tint[:, :, 0], tint[:, :, 1]).astype(np.float32)
 
 
 def _slope(lab: Lab, sigma_px: float = 1.0) -> Field:
@@ -99,7 +85,7 @@ def _slope(lab: Lab, sigma_px: float = 1.0) -> Field:
     soft = cv2.GaussianBlur(lab, (0, 0), sigma_px)
     across = cv2.Scharr(soft, cv2.CV_32F, 1, 0, scale=1 / 32)
     down = cv2.Scharr(soft, cv2.CV_32F, 0, 1, scale=1 / 32)
-    return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), np.float32)
+    return np.hypot(length(np.asarray(across, np.float32)), length(np.asarray(down, np.float32))).astype(np.float32)
 
 
 def find_shadow(evidence: Evidence, subject: Mask) -> Mask:

@@ -228,7 +228,7 @@ def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None)
         if keyed is not None and keyed_choice is not None:
             return _person_on_backdrop(choice, keyed_choice, keyed)
         return choice
-    if keyed_choice is not None and keyed_choice.confidence >= 0.5:
+    if keyed_choice is not None and keyed_choice.confidence >= 0.35:
         return keyed_choice
     if phrases and detector is not None:
         return _by_phrases(image, phrases, detector)

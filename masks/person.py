@@ -6,10 +6,12 @@ person; their mean says where the person surely is and is not, and GrabCut finds
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +38,8 @@ class Person:
 
     ``mask`` is True on the person; ``sure`` and ``never`` are where every look agreed. ``agreement`` is the IoU of the
     pose network's mask with the selfie network's, ``change`` the IoU of their mean with the refined mask, and
-    ``joints_inside`` the share of visible joints that the mask covers.
+    ``joints_inside`` the share of visible joints that the mask covers. ``joints_seen`` is the mean visibility of the
+    joints that should lie inside the picture. ``others`` counts faces beside the person's own.
     """
 
     mask: Mask
@@ -46,6 +49,7 @@ class Person:
     agreement: float
     change: float
     joints_inside: float
+    joints_seen: float
     others: int
 
 
@@ -60,15 +64,39 @@ class _Look:
 @functools.cache
 def _networks() -> tuple[Any, Any, Any]:
     """Pose, selfie and face networks, loaded once a process."""
+    with _quiet():
+        from mediapipe.python.solutions import face_detection, pose, selfie_segmentation
+
+        networks = (
+            pose.Pose(
+                static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.4
+            ),
+            selfie_segmentation.SelfieSegmentation(model_selection=0),
+            face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5),
+        )
+        for network in networks:
+            network.process(np.zeros((64, 64, 3), np.uint8))
+    return networks
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """MediaPipe's C++ side writes warnings straight to file descriptor 2 while it loads, whatever it is told."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mediapipe.python.solutions import face_detection, pose, selfie_segmentation
-
-    return (
-        pose.Pose(static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.4),
-        selfie_segmentation.SelfieSegmentation(model_selection=0),
-        face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5),
-    )
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without standard error has nothing to keep quiet
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _answer(which: int, image: Image) -> Any:
@@ -103,6 +131,7 @@ def find_person(image: Image) -> Person | None:
         agreement=agreement,
         change=ops.iou(probability > 0.5, refined),
         joints_inside=_joints_inside(mask, pose),
+        joints_seen=_joints_seen(mask, pose),
         others=_others(faces, refined),
     )
 
@@ -195,7 +224,28 @@ def _second_looks(image: Image, look: _Look, box: Box) -> tuple[NDArray[np.float
     crop[y0:y1, x0:x1] = _answer(1, image[y0:y1, x0:x1]).segmentation_mask
     person = (selfie + crop) / 2 * near
     mean = np.asarray((body + person) / 2, np.float32)
+    mean = np.maximum(mean, 0.75 * _lower_look(image, mean > 0.5))
     return mean, ops.iou(body > 0.5, person > 0.5), closer.pose
+
+
+def _lower_look(image: Image, seen: Mask) -> NDArray[np.float32]:
+    """Legs and feet that the looks at the whole lost: the selfie network on the lower two thirds, where joined on."""
+    size: Size = (seen.shape[0], seen.shape[1])
+    box = ops.bounding_box(seen)
+    found = np.zeros(size, np.float32)
+    if box is None or box[3] >= 0.98 * size[0]:
+        return found
+    x0, y0, x1, y1 = box
+    top = y0 + round(0.35 * (y1 - y0))
+    half = round(0.75 * (y1 - top) + 0.1 * (x1 - x0))
+    middle = (x0 + x1) // 2
+    left, right, low = max(0, middle - half), min(size[1], middle + half), min(size[0], top + 2 * half)
+    found[top:low, left:right] = _answer(1, image[top:low, left:right]).segmentation_mask
+    found[: y1 - round(0.2 * (y1 - y0))] = 0  # only what lies at the feet and below
+    found[:, : max(0, x0 - (x1 - x0) // 8)] = 0
+    found[:, x1 + (x1 - x0) // 8 :] = 0
+    joined = ops.parts_touching((found > 0.5) | seen, seen)
+    return np.where(joined, found, 0).astype(np.float32)
 
 
 def refine(image: Image, probability: NDArray[np.float32]) -> Mask:
@@ -232,6 +282,13 @@ def _joints_inside(mask: Mask, pose: Pose) -> float:
         if pose.visibility[joint] > _VISIBLE and 0 <= x < width and 0 <= y < height:
             hits.append(bool(wide[y, x]))
     return float(np.mean(hits)) if hits else 0.0
+
+
+def _joints_seen(mask: Mask, pose: Pose) -> float:
+    """Mean visibility of knees and ankles that the pose places inside the picture; 1 where the frame cuts them off."""
+    height, width = mask.shape
+    legs = [j for j in (25, 26, 27, 28) if 0 <= pose.points[j][0] < width and 0 <= pose.points[j][1] < 0.95 * height]
+    return float(pose.visibility[legs].mean()) if legs else 1.0
 
 
 def _others(faces: list[Box], mask: Mask) -> int:

@@ -14,6 +14,7 @@ from pipeline.types import Image, Mask
 Lab = NDArray[np.float32]
 """``(H, W, 3)`` float32 CIE L*a*b*: L in [0, 100]."""
 
+_FIT_PX = 400
 _NOISE_FLOOR = np.array([0.7, 0.5, 0.5], np.float32)
 """JPEG alone scatters a flat backdrop by about this much in L, a and b."""
 
@@ -32,7 +33,6 @@ class Backdrop:
     plain_share: float
     side_shares: tuple[float, float, float, float]
     error: float
-    seen: Mask
 
 
 def to_lab(image: Image) -> Lab:
@@ -44,32 +44,52 @@ def fit_backdrop(lab: Lab) -> Backdrop | None:
     """The backdrop's surface, or None when the border is not one plain or gradient backdrop.
 
     A plane through the border's majority (random sample consensus, Fischler and Bolles, 1981, seeded) is grown inwards
-    over what it explains, refitted as a cubic surface, and corrected by what is left at large scale.
+    over what it explains, refitted as a cubic surface, and corrected by what is left at large scale. All of it at a
+    small size: a backdrop is smooth.
     """
+    height, width = lab.shape[:2]
+    scale = min(1.0, _FIT_PX / max(height, width))
+    size = (max(24, round(width * scale)), max(24, round(height * scale)))
+    fitted = _fit_small(np.asarray(cv2.resize(lab, size, interpolation=cv2.INTER_AREA), np.float32))
+    if fitted is None:
+        return None
+    surface, seen_small = fitted
+    surface = np.asarray(cv2.resize(surface, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    seen = ops.shrink(ops.resized(seen_small, (height, width)), 2)
+    away = length(lab - surface)
+    noise = _scatter(lab - surface, seen)
+    fits = away < max(3.0, 3.5 * float(np.linalg.norm(noise)))
+    return Backdrop(
+        lab=surface,
+        noise=noise,
+        plain_share=float(fits[_border(height, width)].mean()),
+        side_shares=_side_shares(fits),
+        error=float(np.percentile(away[seen], 90)) if seen.any() else 99.0,
+    )
+
+
+def _fit_small(lab: Lab) -> tuple[Lab, Mask] | None:
+    """The surface and where the backdrop is seen, at the size given."""
     border = _border(lab.shape[0], lab.shape[1])
-    coefficients = _consensus_plane(lab, border)
-    surface = _evaluate(lab.shape[:2], coefficients, 1)
-    seen = border & (_difference(lab, surface) < 6)
+    surface = _evaluate(lab.shape[:2], _consensus_plane(lab, border), 1)
+    seen = border & (length(lab - surface) < 6)
     if np.count_nonzero(seen) < 0.3 * np.count_nonzero(border):
         return None
     for order in (1, 2, 3):
         surface = _evaluate(lab.shape[:2], _fit(lab, seen, order), order)
-        noise = _scatter(lab - surface, seen)
-        reach = max(2.5, 3.0 * float(np.linalg.norm(noise)))
-        like = _difference(lab, surface) < reach
+        reach = max(2.5, 3.0 * float(np.linalg.norm(_scatter(lab - surface, seen))))
+        like = length(lab - surface) < reach
         seen = ops.parts_touching(like, border & like)
-        seen = ops.shrink(seen, 1) if np.count_nonzero(ops.shrink(seen, 1)) > 100 else seen
-    surface = surface + _large_scale(lab - surface, seen)
-    noise = _scatter(lab - surface, seen)
-    fits = _difference(lab, surface) < max(3.0, 3.5 * float(np.linalg.norm(noise)))
-    return Backdrop(
-        lab=surface.astype(np.float32),
-        noise=noise,
-        plain_share=float(fits[border].mean()),
-        side_shares=_side_shares(fits),
-        error=float(np.percentile(_difference(lab, surface)[seen], 90)),
-        seen=seen,
-    )
+        deep = ops.shrink(seen, 1)
+        seen = deep if np.count_nonzero(deep) > 100 else seen
+        if not seen.any():
+            return None
+    return surface + _large_scale(lab - surface, seen), seen
+
+
+def length(vectors: Lab) -> NDArray[np.float32]:
+    """Length of the vector (H, W, 3) at every pixel: for Lab differences, Delta E of 1976."""
+    return np.asarray(np.sqrt(np.einsum("hwc,hwc->hw", vectors, vectors)), np.float32)
 
 
 def _border(height: int, width: int) -> Mask:
@@ -84,11 +104,6 @@ def _side_shares(fits: Mask) -> tuple[float, float, float, float]:
     sides = (fits[:, :band], fits[:band], fits[:, -band:], fits[-band:])
     left, top, right, bottom = (float(side.mean()) for side in sides)
     return left, top, right, bottom
-
-
-def _difference(lab: Lab, surface: Lab) -> NDArray[np.float32]:
-    """Colour difference per pixel (Delta E of 1976)."""
-    return np.asarray(np.linalg.norm(lab - surface, axis=2), np.float32)
 
 
 def _terms(x: NDArray[np.float64], y: NDArray[np.float64], order: int) -> NDArray[np.float64]:
@@ -154,6 +169,8 @@ def _fit(lab: Lab, where: Mask, order: int) -> NDArray[np.float64]:
 def _scatter(difference: Lab, seen: Mask) -> NDArray[np.float32]:
     """Noise per channel: the median absolute deviation as a standard deviation, at least what JPEG adds."""
     values = difference[seen][:: max(1, int(seen.sum()) // 50_000)]
+    if not len(values):
+        return _NOISE_FLOOR * 9
     return np.maximum(1.4826 * np.median(np.abs(values), axis=0), _NOISE_FLOOR).astype(np.float32)
 
 
