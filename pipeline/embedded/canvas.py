@@ -8,6 +8,7 @@ right, y down and z at the viewer; colours are RGB in [0, 1].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ Texture = Callable[[Floats, Floats], Floats]
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """How a surface takes light: its colour or texture, gloss in [0, 1], its sharpness, and the depth of its folds."""
+    """How a surface takes light: colour or texture, gloss in [0, 1], its sharpness (a power of two), depth of folds."""
 
     color: Floats
     texture: Texture | None = None
@@ -86,13 +87,17 @@ def lit(surface: Surface, albedo: Floats, material: Material) -> Floats:
     facing = nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2]
     wrapped = np.maximum(facing * np.float32(0.62) + np.float32(0.38), 0)
     shade = np.float32(0.74) * wrapped + np.float32(0.17) - np.float32(0.11) * ny + np.float32(0.10)
-    rim = np.float32(0.10) * (1 - nz) ** 3
-    dark = bound(1 - shade)
-    tint = np.array(material.shadow_tint, np.float32)
-    color: Floats = albedo * (shade + rim)[..., None] * (1 + dark[..., None] * (tint - 1) * np.float32(0.5))
+    edge = 1 - nz
+    rim = np.float32(0.10) * edge * edge * edge
+    tint = (np.array(material.shadow_tint, np.float32) - 1) * np.float32(0.5)
+    level = shade + rim
+    color: Floats = level[..., None] + (level * bound(1 - shade))[..., None] * tint
+    color *= albedo
     if material.gloss > 0:
-        spot = bound(nx * HALFWAY[0] + ny * HALFWAY[1] + nz * HALFWAY[2]) ** np.float32(material.sharpness)
-        color = color + (np.float32(material.gloss) * spot)[..., None]
+        spot = bound(nx * HALFWAY[0] + ny * HALFWAY[1] + nz * HALFWAY[2])
+        for _ in range(round(math.log2(material.sharpness))):  # squaring is many times faster than a power
+            spot *= spot
+        color += (np.float32(material.gloss) * spot)[..., None]
     return color
 
 
@@ -133,19 +138,19 @@ class Canvas:
 
     def darken(self, window: Window, alpha: Floats, strength: float, sigma: float, shift: Point) -> None:
         """A soft shadow of ``alpha`` on what is painted so far, moved by ``shift`` px and blurred by ``sigma``."""
-        margin = int(np.ceil(sigma * 2.5 + float(np.abs(shift).max()))) + 1
+        margin = math.ceil(sigma * 2.5 + float(np.abs(shift).max())) + 1
         h, w = self.size
-        grown = Window(
-            x0=max(window.x0 - margin, 0),
-            y0=max(window.y0 - margin, 0),
-            x1=min(window.x1 + margin, w),
-            y1=min(window.y1 + margin, h),
-        )
-        cast = np.zeros((grown.y1 - grown.y0, grown.x1 - grown.x0), np.float32)
-        cast[window.inside(grown)] = alpha
-        move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-        moved = cv2.warpAffine(cast, move, (cast.shape[1], cast.shape[0]))
-        soft = floats(cv2.GaussianBlur(moved, (0, 0), max(sigma, 0.5)))
-        at = (slice(grown.y0, grown.y1), slice(grown.x0, grown.x1))
+        x0, y0 = max(window.x0 - margin, 0), max(window.y0 - margin, 0)
+        x1, y1 = min(window.x1 + margin, w), min(window.y1 + margin, h)
+        left, top = window.x0 - x0 + round(float(shift[0])), window.y0 - y0 + round(float(shift[1]))
+        cast = np.zeros((y1 - y0, x1 - x0), np.float32)
+        target = cast[max(top, 0) :, max(left, 0) :]
+        source = alpha[max(-top, 0) :, max(-left, 0) :]
+        rows, columns = min(target.shape[0], source.shape[0]), min(target.shape[1], source.shape[1])
+        target[:rows, :columns] = source[:rows, :columns]
+        soft = floats(cv2.GaussianBlur(cast, (0, 0), max(sigma, 0.5)))
         # only what already stands there takes it: the backdrop's shadow is its own business
-        self.rgb[at] *= (1 - np.float32(strength) * soft * self.alpha[at])[..., None]
+        soft *= self.alpha[y0:y1, x0:x1]
+        soft *= np.float32(-strength)
+        soft += 1
+        self.rgb[y0:y1, x0:x1] *= soft[..., None]

@@ -146,11 +146,11 @@ def paint(
         crease(surface, line)
     if material.folds or dressing.creases:
         _renormalise(surface)
-    shape = (*surface.alpha.shape, 3)
+    albedo = material.color
     if material.texture is not None:
         albedo = np.ascontiguousarray(material.texture(surface.along, surface.across), np.float32)
-    else:
-        albedo = np.ascontiguousarray(np.broadcast_to(material.color, shape), np.float32)
+    elif dressing.openings or dressing.decals:
+        albedo = np.ascontiguousarray(np.broadcast_to(material.color, (*surface.alpha.shape, 3)), np.float32)
     ys, xs = surface.window.grid()
     for opening in dressing.openings:
         distance = _ellipse_px(opening, ys, xs)

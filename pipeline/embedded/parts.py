@@ -131,7 +131,7 @@ class Tube:
         axis = axis / np.float32(length)
         side = point(float(-axis[1]), float(axis[0]))
         reach = max(self.widths)
-        window = window_of(np.stack([self.start, self.end]), reach * 1.35 + 2, height, width)
+        window = window_of(np.stack([self.start, self.end]), reach * 1.05 + 2, height, width)
         ys, xs = window.grid()
         dx, dy = xs - self.start[0], ys - self.start[1]
         a = dx * axis[0] + dy * axis[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -36,18 +37,18 @@ class Skeleton:
     unit: float
     build: Build
 
-    @property
+    @cached_property
     def hips(self) -> Point:
         """Midpoint of the hip joints."""
         return floats((self.joints[8] + self.joints[11]) / 2)
 
-    @property
+    @cached_property
     def up(self) -> Point:
         """Unit vector from the hips to the neck."""
         axis = self.joints[NECK] - self.hips
         return floats(axis / np.hypot(axis[0], axis[1]))
 
-    @property
+    @cached_property
     def right(self) -> Point:
         """Unit vector to the picture's right, square to ``up``."""
         return point(float(-self.up[1]), float(self.up[0]))

@@ -74,7 +74,8 @@ def _color_of(finish: Finish, buffers: Buffers, at: Mask) -> Floats:
 def _finished(finish: Finish, color: Floats, light: Floats, normal: Floats) -> Floats:
     """Diffuse light, reflections of the room (Schlick's Fresnel term, 1994) and glow: (N, 3)."""
     nx, ny, nz = normal[:, 0], normal[:, 1], normal[:, 2]
-    fresnel = np.float32(0.06) + np.float32(0.94) * (1 - np.clip(nz, 0, 1)) ** 4
+    grazing = (1 - np.clip(nz, 0, 1)) ** 2
+    fresnel = np.float32(0.06) + np.float32(0.94) * grazing * grazing
     mirror = room(2 * nz * nx, 2 * nz * ny, finish.rough)
     if finish.metal:
         lit = color * (np.float32(0.25) * light + np.float32(0.85) * mirror)[:, None]
