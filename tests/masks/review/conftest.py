@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.masks.review.browser import browser, chromium
 from tests.masks.review.parked import Parked, doubts, park
 
 
@@ -16,3 +19,28 @@ def parked(tmp_path: Path) -> Iterator[Parked]:
     made = park(tmp_path, doubts())
     yield made
     made.ledger.close()
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """A running Chromium. Where none is installed, tests of pages are skipped, but never on a build server."""
+    if chromium() is None:
+        if os.environ.get("CI"):
+            pytest.fail("a build server needs Chromium: install it, or name it in SEAMLINE_CHROMIUM")
+        pytest.skip("no Chromium is installed")
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(chrome: Any) -> Iterator[Any]:
+    """A window of 1280 x 800; the test fails if its console tells of an error or of something the policy forbade."""
+    context = chrome.new_context(viewport={"width": 1280, "height": 800})
+    window = context.new_page()
+    window.set_default_timeout(30_000)
+    told: list[str] = []
+    window.on("pageerror", lambda error: told.append(str(error)))
+    window.on("console", lambda said: told.append(said.text) if said.type in ("error", "warning") else None)
+    yield window
+    context.close()
+    assert [words for words in told if "status of 409" not in words] == []

@@ -93,7 +93,9 @@ def test_the_second_of_two_tabs_is_told(client: TestClient, parked: Parked) -> N
     np.testing.assert_array_equal(read_levels(client.get(f"{url}/mask").content), LEVELS)
 
 
-@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://127.0.0.1:9999", f"{HERE}.evil.example"])
+@pytest.mark.parametrize(
+    "origin", [None, "http://evil.example", "null", "http://127.0.0.1:9999", f"{HERE}.evil.example"]
+)
 def test_another_site_may_not_write(client: TestClient, parked: Parked, origin: str | None) -> None:
     url = item_url(parked)
     headers = {} if origin is None else {"origin": origin}
@@ -146,7 +148,14 @@ def test_what_is_no_mask_is_refused_and_leaves_nothing(client: TestClient, parke
     Pillow.new("L", (30_000, 30_000)).save(huge, "PNG")
     color = io.BytesIO()
     Pillow.new("RGB", (SIZE[1], SIZE[0])).save(color, "PNG")
-    for body in (b"", b"<svg/>", write_levels(LEVELS[1:]), huge.getvalue(), color.getvalue(), write_levels(LEVELS)[:99]):
+    for body in (
+        b"",
+        b"<svg/>",
+        write_levels(LEVELS[1:]),
+        huge.getvalue(),
+        color.getvalue(),
+        write_levels(LEVELS)[:99],
+    ):
         assert client.put(f"{url}/mask", content=body, headers=headers).status_code == 422
     assert client.put(f"{url}/mask", content=write_levels(LEVELS), headers=OWN).status_code == 422, "no If-Match"
     assert put(client, url, **{"if-match": "newest"}) == 422
