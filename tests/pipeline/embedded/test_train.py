@@ -14,7 +14,7 @@ from pipeline.embedded.sam import TINY, build_sam, fit_state, load_sam, save_sam
 from pipeline.embedded.score import card, held_out, score_detector, score_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, build_cache, label_map, open_cache
 from pipeline.embedded.train.detector import absent_phrases, batch_of, encode, train_detector
-from pipeline.embedded.train.loop import Run, Schedule
+from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.matching import Target, detection_loss, match
 from pipeline.embedded.train.run import averaged, train
 from pipeline.embedded.train.sam import jittered, train_stage
@@ -55,10 +55,10 @@ def test_a_figure_is_all_of_its_parts(cache):
                 assert cache.mask(index, thing).sum() == (cache.labels[index] > 0).sum()
 
 
-def linear_run(folder: Path, steps: int) -> Run:
+def linear_run(folder: Path, steps: int) -> Training:
     torch.manual_seed(1)
     model = torch.nn.Linear(3, 2)
-    return Run(
+    return Training(
         folder=folder, model=model, schedule=Schedule(steps=steps, rate=1e-2, warmup=3), save_every=4, log_every=50
     )
 
