@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,14 @@ from pipeline.types import Alpha, Image, Mask, Picture, Pose, Subject
 
 FINDERS = ("auto", "backdrop", "person", "grounding_dino", "file")
 PERSON_WORDS = frozenset({"person", "people", "man", "woman", "men", "women", "boy", "girl", "child", "model", "human"})
+
+WORN_WORDS = frozenset(
+    "apparel bag blazer blouse bodysuit bra cap cape cardigan clothes clothing coat costume dress dungarees garment gilet "
+    "gown hat hoodie jacket jeans jersey jumper jumpsuit kaftan kilt kimono knit leggings lingerie outfit overalls "
+    "pants parka polo poncho pullover pyjamas robe romper sari scarf shawl shirt shoe shoes shorts skirt sleeve suit "
+    "sweater sweatshirt swimsuit tee tights top trousers tunic underwear uniform vest waistcoat".split()
+)
+"""What people wear or carry in a fashion photo: of these, a body without a face may well be a cropped person."""
 
 
 class Detected(NamedTuple):
@@ -220,9 +228,12 @@ def _person_choice(person: Person) -> _Choice:
 def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None) -> _Choice:
     """The policy of ``auto`` for a picture without a mask of its own."""
     keyed, person = key_subject(image), find_person(image)
-    if phrases and not _names_person(phrases) and person is not None:
-        return _part_of_person(image, phrases, detector, person)
     keyed_choice = None if keyed is None else _keyed_choice(keyed)
+    if phrases and not _names_person(phrases) and person is not None:
+        if keyed_choice is not None and keyed_choice.confidence >= 0.6 and _is_thing(phrases, person):
+            words = f"no face is seen and {', '.join(phrases)!r} is nothing to wear: a thing, not a person"
+            return replace(keyed_choice, reasons=(*keyed_choice.reasons, words))
+        return _part_of_person(image, phrases, detector, person)
     if person is not None:
         choice = _person_choice(person)
         if keyed is not None and keyed_choice is not None:
@@ -234,6 +245,12 @@ def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None)
         return _by_phrases(image, phrases, detector)
     salient = find_salient(image)
     return _best_effort(keyed_choice, salient)
+
+
+def _is_thing(phrases: Sequence[str], person: Person) -> bool:
+    """Whether what the pose network takes for a person is a thing: lamps and bottles have shoulders too."""
+    words = {word for phrase in phrases for word in phrase.lower().split()}
+    return not person.has_face and not words & WORN_WORDS
 
 
 def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | None, person: Person) -> _Choice:

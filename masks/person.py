@@ -39,7 +39,8 @@ class Person:
     ``mask`` is True on the person; ``sure`` and ``never`` are where every look agreed. ``agreement`` is the IoU of the
     pose network's mask with the selfie network's, ``change`` the IoU of their mean with the refined mask, and
     ``joints_inside`` the share of visible joints that the mask covers. ``joints_seen`` is the mean visibility of the
-    joints that should lie inside the picture. ``others`` counts faces beside the person's own.
+    joints that should lie inside the picture. ``others`` counts faces beside the person's own; ``has_face`` is
+    whether the face network sees a face on the mask at all.
     """
 
     mask: Mask
@@ -51,6 +52,7 @@ class Person:
     joints_inside: float
     joints_seen: float
     others: int
+    has_face: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,7 @@ def find_person(image: Image) -> Person | None:
         joints_inside=_joints_inside(mask, pose),
         joints_seen=_joints_seen(mask, pose),
         others=_others(faces, refined),
+        has_face=len(faces) > _others(faces, refined),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +158,28 @@ def test_mask_files_that_do_not_fit_are_refused() -> None:
         find_subject(picture, finder="file")
     with pytest.raises(NothingFound, match="empty"):
         find_subject(picture, finder="file", mask_file=png(np.zeros((20, 30), np.uint8), "L"))
+
+
+LAMP = Path(__file__).parents[2] / "configs" / "samples" / "lamp-walnut.jpg"
+
+
+@pytest.fixture(scope="module")
+def lamp() -> Image:
+    """A table lamp whose shade and foot the pose network takes for a head and a body."""
+    return np.asarray(Pillow.open(LAMP).convert("RGB").resize((600, 600)))
+
+
+def test_a_lamp_with_shoulders_is_a_thing(lamp: Image) -> None:
+    seen = find_person(lamp)
+    assert seen is not None, "this photo no longer fools the pose network: choose another"
+    assert not seen.has_face
+    subject = find_subject(Picture(image=lamp), phrases=["lamp"])
+    assert subject.finder == "backdrop"
+    assert not subject.is_person
+    assert any("'lamp' is nothing to wear" in reason for reason in subject.reasons)
+
+
+def test_a_body_without_a_face_that_wears_what_is_named_is_a_cropped_person(lamp: Image) -> None:
+    subject = find_subject(Picture(image=lamp), phrases=["red dress"])
+    assert subject.finder == "person"
+    assert subject.confidence <= 0.4
