@@ -59,6 +59,7 @@ def take(page: Any, name: str) -> None:
 def open_editor(page: Any, place: str, number: int = 0) -> None:
     page.goto(f"{place}/")
     page.click(".row")
+    page.wait_for_load_state()
     page.locator("[data-open]").nth(number).click()
     page.wait_for_selector("#stage[data-state=ready]", timeout=60_000)
 
@@ -79,6 +80,7 @@ def tour(page: Any, place: str, suffix: str) -> None:
     page.goto(f"{place}/")
     take(page, f"batches-{suffix}")
     page.click(".row")
+    page.wait_for_load_state()
     page.keyboard.press("j")
     take(page, f"queue-{suffix}")
     open_editor(page, place)
