@@ -20,10 +20,10 @@ FINDERS = ("auto", "backdrop", "person", "grounding_dino", "file")
 PERSON_WORDS = frozenset({"person", "people", "man", "woman", "men", "women", "boy", "girl", "child", "model", "human"})
 
 WORN_WORDS = frozenset(
-    "apparel bag blazer blouse bodysuit bra cap cape cardigan clothes clothing coat costume dress dungarees garment gilet "
-    "gown hat hoodie jacket jeans jersey jumper jumpsuit kaftan kilt kimono knit leggings lingerie outfit overalls "
-    "pants parka polo poncho pullover pyjamas robe romper sari scarf shawl shirt shoe shoes shorts skirt sleeve suit "
-    "sweater sweatshirt swimsuit tee tights top trousers tunic underwear uniform vest waistcoat".split()
+    "apparel bag blazer blouse bodysuit bra cap cape cardigan clothes clothing coat costume dress dungarees garment "
+    "gilet gown hat hoodie jacket jeans jersey jumper jumpsuit kaftan kilt kimono knit leggings lingerie outfit "
+    "overalls pants parka polo poncho pullover pyjamas robe romper sari scarf shawl shirt shoe shoes shorts skirt "
+    "sleeve suit sweater sweatshirt swimsuit tee tights top trousers tunic underwear uniform vest waistcoat".split()
 )
 """What people wear or carry in a fashion photo: of these, a body without a face may well be a cropped person."""
 
