@@ -56,6 +56,7 @@ def key_subject(image: Image) -> Keyed | None:
     if np.count_nonzero(whole) < 0.001 * whole.size:
         return None
     shadow = cast.find_shadow(evidence, whole)
+    shadow |= cast.find_uneven_light(lab, backdrop, whole & ~shadow)
     kept = _tidy(whole & ~shadow, evidence, shadow)
     reflection = find_reflection(evidence.difference, kept)
     mask = _tidy(kept & ~reflection, evidence, shadow)
@@ -165,13 +166,14 @@ def _tidy(mask: Mask, evidence: cast.Evidence, shadow: Mask) -> Mask:
 
 def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     """The outline moved to where half of each pixel is the subject's colour: edges as found lie some pixels outside."""
-    if not mask.any():
+    outline = ops.boundary(mask)
+    if not outline.any():  # nothing, or all of the picture
         return mask
     known = ops.trimap(mask, 6, 2)
     strong = mask & (evidence.away > max(8.0, 0.35 * float(np.median(evidence.away[mask]))))
     ragged = matting.ragged_parts(ops.fill_holes(strong))
     # shading and print can look ragged in places; fur does so along most of the outline
-    if float(ops.grow(ragged, max(mask.shape) / 30)[ops.boundary(mask)].mean()) > 0.6:
+    if float(ops.grow(ragged, max(mask.shape) / 30)[outline].mean()) > 0.6:
         known = matting.hair_band(mask, known, ragged)
     line = matting.colour_line_alpha(image, known)
     return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
@@ -193,14 +195,15 @@ def _missed(evidence: cast.Evidence, mask: Mask, shadow: Mask, reflection: Mask)
         left[np.nonzero(reflection)[0].min() :] = False
     length = float(np.count_nonzero(ops.drop_islands(left, 60))) / 4  # an edge as measured is about four pixels wide
     outline = float(np.count_nonzero(ops.boundary(mask)))
-    return length / outline if outline else 0.0
+    return float(length / outline) if outline else 0.0
 
 
 def _shadow_gap(mask: Mask, shadow: Mask) -> float:
     """A shadow that does not reach the subject hints at a pale foot or sole between them."""
     if np.count_nonzero(shadow) < 0.005 * np.count_nonzero(mask):
         return 0.0
-    return float(np.percentile(ops.distance_to(mask)[shadow], 5)) / max(mask.shape)
+    gap = float(np.percentile(ops.distance_to(mask)[shadow], 5))
+    return gap / float(max(mask.shape))
 
 
 def _agreement(image: Image, backdrop: Backdrop, mask: Mask) -> float:

@@ -12,6 +12,9 @@ from masks import ops
 from masks.surface import Backdrop, Lab, length
 from pipeline.types import Mask
 
+_EVEN = 1.4
+"""Backdrops that fit their surface better than this, in Delta E, are studio paper."""
+
 Field = NDArray[np.float32]
 """``(H, W)`` float32 measurements."""
 
@@ -121,6 +124,46 @@ def _is_shadow(evidence: Evidence, patch: Mask, middle: float, outside: Mask) ->
     ring = ops.grow(patch, 3) & ~patch
     open_share = float(outside[ring].mean()) if ring.any() else 0.0
     return float(np.std(light)) < 0.06 and float(np.nonzero(patch)[0].mean()) > middle and open_share > 0.25
+
+
+def find_uneven_light(lab: Lab, backdrop: Backdrop, subject: Mask) -> Mask:
+    """Patches along the outline that have the backdrop's chromaticity and not the subject's, in any light.
+
+    For backdrops of cloth, walls and floors, whose folds, shadows and hot spots stand out from any smooth surface. Says
+    nothing where subject and backdrop have one chromaticity. On an even studio backdrop there is nothing to do, and a
+    white sole on white would be lost.
+    """
+    nothing = np.zeros_like(subject)
+    longest = max(subject.shape)
+    deep = ops.shrink(subject, 0.025 * longest)
+    if backdrop.error < _EVEN or not deep.any():
+        return nothing
+    core = np.dstack([_spread(lab[..., channel], deep, 0.06 * longest) for channel in range(3)])
+    # shadow scales a* and b* with the cube root of the light, as in _shading
+    dimmed = np.clip((lab[..., :1] + 16) / (backdrop.lab[..., :1] + 16), 0, 1) * backdrop.lab[..., 1:]
+    off, off_dimmed = lab - backdrop.lab, lab[..., 1:] - dimmed
+    ground = np.minimum(np.hypot(off[..., 1], off[..., 2]), np.hypot(off_dimmed[..., 0], off_dimmed[..., 1]))
+    own = np.hypot(lab[..., 1] - core[..., 1], lab[..., 2] - core[..., 2])
+    apart = np.hypot(core[..., 1] - backdrop.lab[..., 1], core[..., 2] - backdrop.lab[..., 2])
+    alike = subject & (apart > 10) & (ground < 0.45 * own) & (lab[..., 0] > 6)
+    alike = ops.opened(np.asarray(alike), 1.5)
+    open_to = ops.parts_touching(alike, ops.grow(~subject, 3))
+    return np.asarray(subject & ops.grow(open_to, 3) & (open_to | (ground < own)))
+
+
+def _spread(values: Field, where: Mask, sigma_px: float) -> Field:
+    """Mean of the values of ``where`` around every pixel, from as far as 2 sigma."""
+    step = max(1, int(sigma_px / 4))
+    size = (max(2, where.shape[1] // step), max(2, where.shape[0] // step))
+    weight = cv2.resize(where.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(np.where(where, values, 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    near = np.asarray(cv2.GaussianBlur(np.dstack([total, weight]), (0, 0), sigma_px / step), np.float32)
+    far = total.sum() / max(float(weight.sum()), 1e-6)
+    mean = (near[..., 0] + 1e-3 * far) / (near[..., 1] + 1e-3)
+    return np.asarray(
+        cv2.resize(mean.astype(np.float32), (where.shape[1], where.shape[0]), interpolation=cv2.INTER_LINEAR),
+        np.float32,
+    )
 
 
 def _same_light(evidence: Evidence, subject: Mask, shadow: Mask) -> Mask:

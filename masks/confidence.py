@@ -87,7 +87,7 @@ def of_person(person: Person) -> Verdict:
             _Sign(value=person.agreement, bad=0.7, good=0.9, floor=0.3, words="two networks disagree on the person"),
             _Sign(value=person.change, bad=0.75, good=0.92, floor=0.4, words="edges do not bear the mask out"),
             _Sign(value=person.joints_inside, bad=0.6, good=0.9, floor=0.3, words="joints lie outside the mask"),
-            _Sign(value=person.joints_seen, bad=0.2, good=0.55, floor=0.5, words="the legs are not clearly seen"),
+            _Sign(value=person.joints_seen, bad=0.25, good=0.55, floor=0.4, words="the legs are not clearly seen"),
             _Sign(value=area, bad=0.01, good=0.05, floor=0.3, words="the person is very small"),
             _Sign(value=-float(person.others), bad=-3.0, good=-0.5, floor=0.6, words="other people are in the picture"),
         ],

@@ -24,7 +24,7 @@ class Layer:
         """This layer in front of another."""
         cover = self.cover + other.cover * (1 - self.cover)
         mixed = self.colour * self.cover[..., None] + other.colour * (other.cover * (1 - self.cover))[..., None]
-        return Layer(colour=mixed / np.maximum(cover, 1e-6)[..., None], cover=cover)
+        return Layer(colour=(mixed / np.maximum(cover, 1e-6)[..., None]).astype(np.float32), cover=cover)
 
 
 def linear(rgb: tuple[float, float, float]) -> Plane:
@@ -86,7 +86,8 @@ def hard_shadow(ground: Plane, cover: Plane, *, shift: tuple[float, float], dept
     size = cover.shape[0]
     move = np.array([[1, 0, shift[0] * size], [0, 1, shift[1] * size]], np.float32)
     cast = cv2.warpAffine(cover, move, (size, size))
-    return (ground * (1 - depth * blurred(np.asarray(cast, np.float32), soft * size))[..., None]).astype(np.float32)
+    dark = depth * blurred(np.asarray(cast, np.float32), soft * size)
+    return np.asarray(ground * (1 - dark)[..., None], np.float32)
 
 
 def reflected(ground: Plane, thing: Layer, *, foot: float, strength: float, fade: float, soft: float) -> Plane:
@@ -100,7 +101,8 @@ def reflected(ground: Plane, thing: Layer, *, foot: float, strength: float, fade
     _, y = grid(size)
     gain = strength * np.clip(1 - (y - foot) / fade, 0, 1) * (y > foot)
     cover, colour = blurred(cover, soft * size), blurred(colour, soft * size)
-    return (ground * (1 - gain * cover)[..., None] + colour * gain[..., None]).astype(np.float32)
+    kept = 1 - gain * cover
+    return np.asarray(ground * kept[..., None] + colour * gain[..., None], np.float32)
 
 
 def lathe(
@@ -123,10 +125,10 @@ def lathe(
         radius = np.maximum(profile(height), 1e-4)
         u = np.clip((x - centre) / radius, -1, 1)
         front = np.sqrt(1 - u * u)
-        height = y - tilt * radius * (front - 0.5)
+        height = np.asarray(y - tilt * radius * (front - 0.5), np.float32)
     radius = profile(height)
     cover = ((np.abs(x - centre) <= radius) & (radius > 1e-4)).astype(np.float32)
-    angle = np.arcsin(u) / (np.pi / 2)
+    angle = (np.arcsin(u) / (np.pi / 2)).astype(np.float32)
     diffuse = 0.38 + 0.5 * np.clip(front * 0.8 + u * -0.35, 0, 1) + 0.12 * np.exp(-(((u - 0.9) / 0.12) ** 2))
     strips = np.exp(-(((u + 0.55) / 0.09) ** 4)) + 0.35 * np.exp(-(((u - 0.7) / 0.05) ** 4))
     colour = paint(angle, height) * diffuse[..., None] + (gloss * 0.6 * strips)[..., None]

@@ -34,7 +34,7 @@ def _ellipse(
 
 def _steps(height: Plane, knots: list[tuple[float, float]]) -> Plane:
     places, radii = zip(*knots, strict=True)
-    return np.interp(height, places, radii, left=0, right=0).astype(np.float32)
+    return np.asarray(np.interp(height, places, radii, left=0, right=0), np.float32)
 
 
 def bottle(size: int, rng: Rng, colour: Colour = (32, 110, 96), *, top: float = 0.12, foot: float = 0.86) -> Layer:
@@ -131,17 +131,16 @@ def sneaker(size: int, rng: Rng, upper: Colour = (206, 208, 210), sole: Colour =
     ])  # fmt: skip
     smooth = blurred(_polygon(size, outline), 0.006 * size)
     body = shaded((smooth > 0.5).astype(np.float32), upper, bulge=0.06)
-    _, y = grid(size)
     base = _stroke(size, np.array([[0.155, 0.725], [0.5, 0.728], [0.86, 0.725]]), 0.05)
     bottom = shaded(base, sole, bulge=0.02)
     laces = np.zeros((size, size), np.float32)
     for step in np.linspace(0, 1, 5):
         start = np.array([0.36 + 0.2 * step, 0.46 + 0.1 * step])
-        laces = np.maximum(laces, _stroke(size, np.array([start, start + (-0.035, 0.06)]), 0.012))
+        laces = np.maximum(laces, _stroke(size, np.array([start, start + np.array([-0.035, 0.06])]), 0.012))
     swoosh = _stroke(size, np.array([[0.3, 0.62], [0.42, 0.66], [0.62, 0.6]]), 0.02)
     accent = float(rng.uniform(0, 60))
     marks = shaded(np.maximum(laces, swoosh), (30 + accent, 34, 60), bulge=0.01)
-    return bottom.over(marks.over(body)) if y is not None else body
+    return bottom.over(marks.over(body))
 
 
 def fur_ball(size: int, rng: Rng, colour: Colour = (150, 104, 62)) -> Layer:

@@ -143,3 +143,16 @@ def test_same_picture_same_mask() -> None:
     assert other is not None
     np.testing.assert_array_equal(one.mask, other.mask)
     assert of_keyed(one) == of_keyed(other)
+
+
+def test_folds_and_shadows_of_a_coloured_cloth_are_not_the_subject() -> None:
+    size = 240
+    y, x = np.mgrid[:size, :size]
+    image = plain((200, 60, 110), noise=3, size=size).astype(np.float64)
+    image *= (1 + 0.05 * np.sin((x + 0.6 * y) / 9))[..., None]
+    truth = (np.abs(x - 110) < 50) & (np.abs(y - 110) < 60)
+    image[(np.abs(x - 122) < 50) & (np.abs(y - 122) < 60)] *= 0.55
+    image[truth] = (90, 110, 150)
+    keyed = key_subject(np.clip(image, 0, 255).astype(np.uint8))
+    assert keyed is not None
+    assert ops.iou(keyed.mask, truth) > 0.93

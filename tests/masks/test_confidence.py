@@ -1,0 +1,88 @@
+"""One bad sign is enough to park an item, and the words say which."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from masks.backdrop import Keyed
+from masks.confidence import of_keyed, of_person
+from masks.person import Person
+from pipeline.types import Pose
+
+MASK = np.zeros((100, 100), np.bool_)
+MASK[25:75, 30:70] = True
+GOOD_KEY = Keyed(
+    mask=MASK,
+    plain_share=1.0,
+    error=0.5,
+    separation=1.0,
+    agreement=0.98,
+    shadow_share=0.1,
+    reflection_share=0.0,
+    outline_only=False,
+    missed=0.0,
+    shadow_gap=0.0,
+    notes=(),
+)
+GOOD_PERSON = Person(
+    mask=MASK,
+    sure=MASK,
+    never=~MASK,
+    pose=Pose(points=np.zeros((33, 2), np.float32), visibility=np.ones(33, np.float32)),
+    agreement=0.95,
+    change=0.97,
+    joints_inside=1.0,
+    joints_seen=0.95,
+    others=0,
+)
+
+
+def test_good_signs_give_a_confidence_that_passes() -> None:
+    assert of_keyed(GOOD_KEY).confidence > 0.9
+    assert of_keyed(GOOD_KEY).reasons == ()
+    assert of_person(GOOD_PERSON).confidence > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plain_share": 0.5}, "border"),
+        ({"error": 9.0}, "uneven"),
+        ({"separation": 0.4}, "outline"),
+        ({"agreement": 0.6}, "disagree"),
+        ({"missed": 0.4}, "outside the mask"),
+        ({"outline_only": True}, "outline"),
+        ({"mask": np.ones((100, 100), np.bool_)}, "fills the frame"),
+    ],
+)
+def test_one_bad_sign_parks_a_keyed_subject(change: dict[str, Any], words: str) -> None:
+    verdict = of_keyed(replace(GOOD_KEY, **change))
+    assert verdict.confidence < 0.6
+    assert any(words in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"agreement": 0.7}, "networks"),
+        ({"change": 0.7}, "edges"),
+        ({"joints_inside": 0.5}, "joints"),
+        ({"joints_seen": 0.2}, "legs"),
+    ],
+)
+def test_one_bad_sign_parks_a_person(change: dict[str, Any], words: str) -> None:
+    verdict = of_person(replace(GOOD_PERSON, **change))
+    assert verdict.confidence < 0.6
+    assert any(words in reason for reason in verdict.reasons)
+
+
+def test_worse_signs_never_raise_the_confidence() -> None:
+    last = 1.0
+    for agreement in (1.0, 0.9, 0.8, 0.7, 0.6, 0.3, 0.0):
+        now = of_keyed(replace(GOOD_KEY, agreement=agreement)).confidence
+        assert 0 <= now <= last
+        last = now
