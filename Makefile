@@ -8,7 +8,7 @@ INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -c constraints.
 overrides = $(foreach pair,$(SET),--set '$(pair)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-masks dashboard deploy clean
+.PHONY: help run test lint bench bench-masks dashboard deploy review clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ dashboard: $(VENV)/.run ## Prefect's dashboard with a worker, on this machine
 
 deploy: $(VENV)/.run ## register a recipe's schedule: make deploy CONFIG=nightly.yaml
 	@$(BIN)/seamline deploy $(CONFIG) $(overrides)
+
+review: $(VENV)/.run ## touch up and judge parked masks in the browser
+	@$(BIN)/seamline review
 
 clean: $(VENV)/.run ## shrink the store to BUDGET (20GB by default)
 	@$(BIN)/seamline clean --budget $(or $(BUDGET),20GB)
