@@ -1,6 +1,7 @@
 """Screenshots of every page for docs/images, light and dark: `python -m tests.masks.review.screenshots`.
 
-All photos are Seamline's own renderings (configs/samples); their masks are found as a batch would, then parked.
+All photos are Seamline's own renderings (configs/samples). Their masks are found as a batch would, two of them are
+spoiled on purpose, and all are parked.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from masks.find import find_subject
 from pipeline.files.picture import decode_picture
+from pipeline.types import Alpha
 from tests.masks.review.browser import browser
 from tests.masks.review.parked import Doubt, park, served
 
@@ -34,6 +38,7 @@ def doubts() -> list[Doubt]:
     for sku, (confidence, reason) in SAMPLES.items():
         photo = files("configs").joinpath(f"samples/{sku}.jpg").read_bytes()
         subject = find_subject(decode_picture(photo, sku), finder="backdrop")
+        alpha = spoiled(sku, subject.alpha)
         reasons = (reason, *subject.reasons[:1])
         title = sku.replace("-", " ").capitalize()
         made.append(
@@ -41,13 +46,26 @@ def doubts() -> list[Doubt]:
                 sku=sku,
                 view="front",
                 photo=photo,
-                alpha=subject.alpha,
+                alpha=alpha,
                 confidence=confidence,
                 reasons=reasons,
                 title=title,
             )
         )
     return made
+
+
+def spoiled(sku: str, alpha: Alpha) -> Alpha:
+    """A mask with the faults that a reviewer meets: a part that is missing, a shadow that is no product."""
+    height, width = alpha.shape
+    y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
+    if sku == "coat-stripe":
+        missing = ((x - 0.355) / 0.06) ** 2 + ((y - 0.52) / 0.1) ** 2
+        return (alpha * np.clip((missing - 1) * 6, 0, 1)).astype(np.float32)
+    if sku == "sneaker-mint":
+        shadow = ((x - 0.55) / 0.4) ** 2 + ((y - 0.71) / 0.035) ** 2
+        return np.maximum(alpha, np.clip((1 - shadow) * 5, 0, 1)).astype(np.float32)
+    return alpha
 
 
 def take(page: Any, name: str) -> None:
@@ -75,6 +93,18 @@ def paint(page: Any, points: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
+def mend(page: Any) -> None:
+    """Come closer, and paint half of what is missing."""
+    box = page.locator("#hand").bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.56 * box["height"])
+    for _ in range(4):
+        page.mouse.wheel(0, -160)
+        page.wait_for_timeout(60)
+    page.evaluate("document.querySelector('#size').value = 590")
+    page.locator("#size").dispatch_event("input")
+    paint(page, [(0.552, 0.26), (0.548, 0.34), (0.543, 0.42), (0.538, 0.47)])
+
+
 def tour(page: Any, place: str, suffix: str) -> None:
     """Every page once."""
     page.goto(f"{place}/")
@@ -84,6 +114,7 @@ def tour(page: Any, place: str, suffix: str) -> None:
     page.keyboard.press("j")
     take(page, f"queue-{suffix}")
     open_editor(page, place)
+    mend(page)
     take(page, f"editor-{suffix}")
     for _ in range(2):
         page.keyboard.press("v")
