@@ -95,7 +95,7 @@ def _check_size(size: Size, wanted: Size | None) -> None:
 
 def to_coco(levels: Levels) -> Json:
     """COCO run lengths of a mask cut at one half: ``{"size": [H, W], "counts": text}``. Soft edges are lost."""
-    from pycocotools import mask as coco  # type: ignore[import-untyped]
+    from pycocotools import mask as coco
 
     found = coco.encode(np.asfortranarray(levels >= 128, np.uint8))
     return {"size": [int(side) for side in found["size"]], "counts": found["counts"].decode("ascii")}
