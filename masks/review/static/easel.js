@@ -2,6 +2,7 @@
 import { Display, MODES } from "./display.js";
 import * as edges from "./edges.js";
 import { History } from "./history.js";
+import { tidy } from "./parts.js";
 import { bindPointer } from "./pointer.js";
 import { fillOutline, paintSegment, union } from "./strokes.js";
 import { centred, fit, toPicture, zoom, zoomTo } from "./viewport.js";
@@ -157,10 +158,10 @@ export class Easel {
     if (changed) this.onChange();
   }
 
-  /** A whole-mask operation of edges.js by its name. */
+  /** A whole-mask operation by its name. */
   apply(name, amount) {
     if (!this.begin()) return;
-    this.touch(edges[name](this.mask, amount));
+    this.touch({ ...edges, tidy }[name](this.mask, amount));
     this.end();
   }
 

@@ -1,4 +1,4 @@
-// Whole-mask operations: grow, shrink, feather, invert, small parts. Pure, like strokes.js; each returns what it changed.
+// Whole-mask operations: grow, shrink, feather, invert. Pure, like strokes.js; each returns what it changed.
 
 /** Grow the subject by `px` pixels, soft edges kept. The structuring element is an octagon, close to a disc. */
 export function grow(mask, px) {
@@ -18,10 +18,11 @@ export function feather(mask, px) {
   const area = subjectArea(mask, Math.ceil(px * 4));
   if (!area || px <= 0) return null;
   const along = px < BOXES_FROM ? gaussian(px) : boxes(px);
-  const { width, height } = area;
-  const rows = along(Float32Array.from(read(mask, area)), width, height);
-  const values = transpose(along(transpose(rows, width, height), height, width), height, width);
-  write(mask, area, Uint8Array.from(values, (value) => Math.floor(value + 0.5)));
+  byTiles(mask, area, Math.ceil(px * 4) + 3, (levels, { width, height }) => {
+    const rows = along(Float32Array.from(levels), width, height);
+    const values = transpose(along(transpose(rows, width, height), height, width), height, width);
+    return Uint8Array.from(values, (value) => Math.floor(value + 0.5));
+  });
   return area;
 }
 
@@ -31,25 +32,6 @@ const BOXES_FROM = 5;
 export function invert(mask) {
   for (let i = 0; i < mask.levels.length; i++) mask.levels[i] = 255 - mask.levels[i];
   return whole(mask);
-}
-
-/** Fill holes and remove specks of fewer than `pixels` pixels. Soft edges of what stays are kept. */
-export function tidy(mask, pixels) {
-  const solid = Uint8Array.from(mask.levels, (level) => (level >= 128 ? 1 : 0));
-  const seen = new Uint8Array(solid.length);
-  const queue = new Int32Array(solid.length);
-  let changed = false;
-  for (let start = 0; start < solid.length; start++) {
-    if (seen[start]) continue;
-    const { size, framed } = flood(mask, solid, seen, queue, start);
-    // Background that reaches the frame is no hole.
-    if (size >= pixels || (framed && !solid[start])) continue;
-    changed = true;
-    const part = queue.slice(0, size);
-    for (const at of part) mask.levels[at] = solid[start] ? 0 : 255;
-    if (solid[start]) clearFringe(mask, part);
-  }
-  return changed ? whole(mask) : null;
 }
 
 /** The rectangle of all levels above 0, with a margin; null for an empty mask. */
@@ -97,12 +79,41 @@ function whole(mask) {
 function spread(mask, px, pick) {
   const area = subjectArea(mask, px + 1);
   if (!area || px < 1) return null;
-  let values = read(mask, area);
-  // A square after every cross: the sum of both is an octagon.
-  for (let step = 0; step < px; step++) values = step % 2 ? square(values, area, pick) : cross(values, area, pick);
-  write(mask, area, values);
+  byTiles(mask, area, px, (levels, tile) => {
+    let values = levels;
+    // A square after every cross: the sum of both is an octagon.
+    for (let step = 0; step < px; step++) values = step % 2 ? square(values, tile, pick) : cross(values, tile, pick);
+    return values;
+  });
   return area;
 }
+
+/**
+ * Filter the levels in `area` tile by tile. `reach` is how far a level may look; tiles that are of one level as far as
+ * that stay as they are, so the work follows the edge and not the photo.
+ */
+function byTiles(mask, area, reach, filter) {
+  const before = { ...mask, levels: mask.levels.slice() };
+  for (let y = area.y; y < area.y + area.height; y += TILE_PX) {
+    for (let x = area.x; x < area.x + area.width; x += TILE_PX) {
+      const inner = {
+        x, y, width: Math.min(TILE_PX, area.x + area.width - x), height: Math.min(TILE_PX, area.y + area.height - y),
+      };
+      const left = Math.max(0, x - reach), top = Math.max(0, y - reach);
+      const outer = {
+        x: left, y: top,
+        width: Math.min(mask.width, x + inner.width + reach) - left,
+        height: Math.min(mask.height, y + inner.height + reach) - top,
+      };
+      const levels = read(before, outer);
+      if (levels.every((level) => level === levels[0])) continue;
+      const tile = { ...outer, levels: filter(levels, outer) };
+      write(mask, inner, read(tile, { ...inner, x: x - left, y: y - top }));
+    }
+  }
+}
+
+const TILE_PX = 128;
 
 function cross(values, { width, height }, pick) {
   const out = new Uint8Array(values.length);
@@ -183,48 +194,4 @@ function transpose(values, width, height) {
   const out = new Float32Array(values.length);
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) out[x * height + y] = values[y * width + x];
   return out;
-}
-
-/** Put the connected part of `start` into the queue, mark it seen, and say how large it is. */
-function flood({ width, height }, solid, seen, queue, start) {
-  const kind = solid[start];
-  let size = 1, framed = false;
-  queue[0] = start;
-  seen[start] = 1;
-  for (let i = 0; i < size; i++) {
-    const at = queue[i];
-    const x = at % width, y = (at - x) / width;
-    framed ||= x === 0 || y === 0 || x === width - 1 || y === height - 1;
-    if (x > 0) visit(at - 1);
-    if (x < width - 1) visit(at + 1);
-    if (y > 0) visit(at - width);
-    if (y < height - 1) visit(at + width);
-  }
-  return { size, framed };
-
-  function visit(at) {
-    if (seen[at] || solid[at] !== kind) return;
-    seen[at] = 1;
-    queue[size++] = at;
-  }
-}
-
-/** A speck's own soft edge goes with it. */
-function clearFringe(mask, part) {
-  const { levels, width, height } = mask;
-  let edge = part;
-  for (let reach = 0; reach < 4; reach++) {
-    const next = [];
-    for (const at of edge) {
-      const x = at % width, y = (at - x) / width;
-      const near = [x > 0 ? at - 1 : at, x < width - 1 ? at + 1 : at, y > 0 ? at - width : at, y < height - 1 ? at + width : at];
-      for (const other of near) {
-        if (levels[other] > 0 && levels[other] < 128) {
-          levels[other] = 0;
-          next.push(other);
-        }
-      }
-    }
-    edge = next;
-  }
 }

@@ -37,7 +37,7 @@ def page(chrome: Any) -> Iterator[Any]:
     """A window of 1280 x 800; the test fails if its console tells of an error or of something the policy forbade."""
     context = chrome.new_context(viewport={"width": 1280, "height": 800})
     window = context.new_page()
-    window.set_default_timeout(15_000)
+    window.set_default_timeout(40_000)
     told: list[str] = []
     window.on("pageerror", lambda error: told.append(str(error)))
     window.on("console", lambda said: told.append(said.text) if said.type in ("error", "warning") else None)

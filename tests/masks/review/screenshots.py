@@ -76,8 +76,8 @@ def take(page: Any, name: str) -> None:
 
 def open_editor(page: Any, place: str, number: int = 0) -> None:
     page.goto(f"{place}/")
-    page.click(".row")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.click(".row")
     page.locator("[data-open]").nth(number).click()
     page.wait_for_selector("#stage[data-state=ready]", timeout=60_000)
 
@@ -109,8 +109,8 @@ def tour(page: Any, place: str, suffix: str) -> None:
     """Every page once."""
     page.goto(f"{place}/")
     take(page, f"batches-{suffix}")
-    page.click(".row")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.click(".row")
     page.keyboard.press("j")
     take(page, f"queue-{suffix}")
     open_editor(page, place)

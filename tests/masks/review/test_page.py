@@ -43,8 +43,8 @@ def found_levels(parked: Parked) -> Levels:
 def open_first(page: Any, place: str) -> None:
     """By the keyboard alone, from the list of batches to the editor."""
     page.goto(f"{place}/")
-    page.click(".row")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.click(".row")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_selector(READY)

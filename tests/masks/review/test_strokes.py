@@ -144,7 +144,7 @@ def test_tidy_fills_small_holes_removes_small_specks_and_keeps_the_rest(modules:
     before[2:4, 2:4] = 200
     before[1, 2:4] = 60
     before[40:48, 40:48] = wanted[40:48, 40:48] = 0
-    after, _ = call(modules, before, "edges", "tidy", 20)
+    after, _ = call(modules, before, "parts", "tidy", 20)
     np.testing.assert_array_equal(after, wanted)
 
 
@@ -204,3 +204,26 @@ def test_zooming_keeps_the_point_under_the_pointer(modules: Any) -> None:
     assert found["after"]["y"] == pytest.approx(found["before"]["y"])
     assert found["deep"] == 32
     assert (found["away"]["x"], found["away"]["y"]) == (840, pytest.approx(60 - 3000 * found["near"]["scale"]))
+
+
+def test_a_mask_of_many_tiles_has_no_seams(modules: Any) -> None:
+    y, x = np.mgrid[:290, :310]
+    before = np.clip((90 - np.hypot(y - 140, x - 150)) * 40, 0, 255).astype(np.uint8)
+    before[128:130, 5:300] = 255
+    grown, _ = call(modules, before, "edges", "grow", 7)
+    np.testing.assert_array_equal(grown, cv2.dilate(before, octagon(7)[0], borderType=cv2.BORDER_REPLICATE))
+    soft, _ = call(modules, before, "edges", "feather", 3)
+    gauss = cv2.GaussianBlur(before.astype(np.float32), (0, 0), 3, borderType=cv2.BORDER_REPLICATE)
+    assert np.abs(soft - gauss).max() < 2
+    softer, _ = call(modules, before, "edges", "feather", 12)
+    gauss = cv2.GaussianBlur(before.astype(np.float32), (0, 0), 12, borderType=cv2.BORDER_REPLICATE)
+    assert np.abs(softer - gauss).max() < 12
+
+
+def test_parts_that_meet_late_are_one(modules: Any) -> None:
+    """A U is one part though its arms begin apart; its bay is no hole."""
+    before = np.zeros((40, 40), np.uint8)
+    before[5:30, 5:8] = before[5:30, 20:23] = before[28:30, 5:23] = 255
+    after, area = call(modules, before, "parts", "tidy", 100)
+    assert area is None, "the U has 25 * 6 + 24 pixels"
+    np.testing.assert_array_equal(after, before)
