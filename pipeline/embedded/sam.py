@@ -107,7 +107,9 @@ def save_sam(state: dict[str, Any], size: SamSize, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_type": "segment-anything", **asdict(size)}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    save_file({k: v.half().contiguous() for k, v in state.items()}, folder / "model.safetensors", {"format": "pt"})
+    path = folder / "model.safetensors"
+    save_file({k: v.half().contiguous() for k, v in state.items()}, path, {"format": "pt"})
+    path.chmod(0o644)  # the library writes it for its owner alone
 
 
 def load_sam(folder: Path) -> Any:
