@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import cast, matting, ops
+from masks.outline import faint_share
 from masks.reflection import find_reflection
 from masks.surface import Backdrop, Lab, fit_backdrop, to_lab
 from pipeline.types import Image, Mask, Size
@@ -24,8 +25,8 @@ class Keyed:
     outline with a clear colour step, ``agreement`` the IoU with GrabCut, ``shadow_share`` and ``reflection_share``
     what was taken away relative to the subject, and ``outline_only`` says that little more than an outline was seen
     and filled. ``missed`` is the length of the edges outside the mask that no shadow or reflection explains, relative
-    to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture. ``notes`` says in
-    words what was done.
+    to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture.
+    ``faint`` is the share of the outline where both sides look alike. ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -38,6 +39,7 @@ class Keyed:
     outline_only: bool
     missed: float
     shadow_gap: float
+    faint: float = 0.0
     notes: tuple[str, ...]
 
 
@@ -77,6 +79,7 @@ def key_subject(image: Image) -> Keyed | None:
         outline_only=outline_only,
         missed=_missed(evidence, mask, shadow, reflection),
         shadow_gap=0.0 if reflection.any() else _shadow_gap(mask, shadow),
+        faint=faint_share(small, mask),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -172,9 +175,14 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     known = ops.trimap(mask, 6, 2)
     strong = mask & (evidence.away > max(8.0, 0.35 * float(np.median(evidence.away[mask]))))
     ragged = matting.ragged_parts(ops.fill_holes(strong))
+    window = 2 * round(max(mask.shape) / 45) + 1
+    sparse = np.asarray(cv2.boxFilter(mask.astype(np.float32), -1, (window, window)) < 0.6)
     # shading and print can look ragged in places; fur does so along most of the outline
-    if float(ops.grow(ragged, max(mask.shape) / 30)[outline].mean()) > 0.6:
+    if float(ops.grow(ragged, max(mask.shape) / 30)[ops.boundary(mask)].mean()) > 0.6:
         known = matting.hair_band(mask, known, ragged)
+        sparse |= ops.grow(ragged, max(mask.shape) / 30)
+    # between hairs and inside the links of a chain the backdrop itself is seen
+    known[mask & sparse & ~strong] = 0.5
     line = matting.colour_line_alpha(image, known)
     return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
 

@@ -18,12 +18,13 @@ from PIL import Image as Pillow
 
 from masks import ops
 from masks.find import find_subject
-from masks.scenes import packshots
+from masks.scenes import draw_packshot, packshots
 from pipeline.errors import NothingFound
 from pipeline.types import Alpha, Image, Picture
 
 PARK_BELOW = 0.6
 GOOD_IOU = 0.85
+SHEET = ("lipstick_mirror", "sunglasses", "mug_lamp", "stool_lamp", "fur", "chain_bag")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +123,29 @@ def show(scores: Sequence[Score]) -> None:
     print(f"parked though IoU >= {GOOD_IOU}: {', '.join(good_parked) or 'none'}")
 
 
+def write_sheet(path: Path, names: Sequence[str] = SHEET, tile_px: int = 250) -> None:
+    """Write drawn packshots above their cut-outs on saturated green, where every rim would show."""
+    columns = []
+    for name in names:
+        image = draw_packshot(name).image
+        subject = find_subject(Picture(image=image))
+        share = subject.alpha[..., None]
+        cut = np.clip(share * subject.foreground + (1 - share) * np.array([0, 200, 0]), 0, 255).astype(np.uint8)
+        both = [Pillow.fromarray(one).resize((tile_px, tile_px), Pillow.Resampling.LANCZOS) for one in (image, cut)]
+        columns.append(np.vstack([np.asarray(one) for one in both]))
+    Pillow.fromarray(np.hstack(columns)).save(path, quality=88)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the bench over both sets, or the drawn one alone when there are no photos."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, default=Path(os.environ.get("SEAMLINE_PHOTOS", "../shared/photos")))
     parser.add_argument("--skip-drawn", action="store_true", help="score the photos alone")
+    parser.add_argument("--sheet", type=Path, help="only write a picture of cut-outs to this file")
     options = parser.parse_args(arguments)
+    if options.sheet is not None:
+        write_sheet(options.sheet)
+        return
     cases: list[Iterator[Case]] = [] if options.skip_drawn else [drawn_cases()]
     if (options.photos / "gt").is_dir():
         cases.append(photo_cases(options.photos))

@@ -17,7 +17,7 @@ from pipeline.errors import ItemError, NothingFound, WeightsMissing
 from pipeline.types import Alpha, Image, Mask, Picture, Pose, Subject
 
 FINDERS = ("auto", "backdrop", "person", "grounding_dino", "file")
-PERSON_WORDS = frozenset("person people man woman men women boy girl child model human".split())  # noqa: SIM905
+PERSON_WORDS = frozenset("person people man woman men women boy girl child model human".split())
 
 WORN_WORDS = frozenset(
     "apparel bag blazer blouse bodysuit bra cap cape cardigan clothes clothing coat costume dress dungarees garment "
