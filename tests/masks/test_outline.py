@@ -1,0 +1,42 @@
+"""Whether a mask's outline shows in the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from masks.outline import faint_share
+
+
+def square(side: int = 200) -> np.ndarray:
+    mask = np.zeros((side, side), np.bool_)
+    mask[50:150, 50:150] = True
+    return mask
+
+
+def test_an_outline_between_two_colours_shows_all_along() -> None:
+    image = np.full((200, 200, 3), 245, np.uint8)
+    image[square()] = (40, 60, 160)
+    assert faint_share(image, square()) == 0
+
+
+def test_a_cut_through_one_colour_shows_nowhere() -> None:
+    assert faint_share(np.full((200, 200, 3), 245, np.uint8), square()) == 1
+
+
+def test_half_of_a_pale_product_is_cut_where_no_seam_is() -> None:
+    image = np.full((200, 200, 3), 245, np.uint8)
+    image[50:150, 50:100] = (40, 60, 160)  # the other half of the square is as pale as the backdrop
+    assert faint_share(image, square()) == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_soft_lens_does_not_make_an_outline_faint() -> None:
+    import cv2
+
+    image = np.full((200, 200, 3), 245, np.uint8)
+    image[square()] = (40, 60, 160)
+    assert faint_share(cv2.GaussianBlur(image, (0, 0), 2), square()) < 0.05
+
+
+def test_no_outline_is_not_faint() -> None:
+    assert faint_share(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.bool_)) == 0
