@@ -278,6 +278,9 @@ def _person_on_backdrop(person: _Choice, keyed_choice: _Choice, keyed: Keyed) ->
         return _Choice(
             mask=keyed.mask, finder="backdrop", confidence=better, reasons=reasons, pose=person.pose, is_person=True
         )
+    if keyed_choice.confidence > person.confidence:
+        # what stands out from a clear backdrop is surer than a person that two networks doubt
+        return keyed_choice
     return person
 
 

@@ -61,13 +61,13 @@ class ColourLine:
 
 
 def soft_edge(image: Image, mask: Mask) -> Alpha:
-    """A mask's soft edge (H, W) float32, in a band that scales with the picture and widens over hair and fur.
+    """A mask's soft edge (H, W) float32, in a band that scales with the picture.
 
     Where the two sides differ clearly, alpha is read off the line between their local colours, which no noise or JPEG
     grain upsets; elsewhere the closed form decides.
     """
     reach = ops.band_px((mask.shape[0], mask.shape[1]))
-    known = hair_band(mask, ops.trimap(mask, reach, reach), ragged_parts(mask))
+    known = ops.trimap(mask, reach, reach)
     line = colour_line_alpha(image, known)
     unknown = (known > 0) & (known < 1)
     # a pixel far off the line is a third colour: the line says nothing of it
