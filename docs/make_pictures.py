@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -61,14 +60,13 @@ def results(config: str, runs: str) -> dict[str, tuple[str, str]]:
 
 def main() -> None:
     """Write docs/images/sample.jpg."""
-    with tempfile.TemporaryDirectory() as runs:
-        packshots, backgrounds = results("packshot.yaml", runs), results("background.yaml", runs)
-        shown = [sku for sku in SHOWN if sku in packshots and sku in backgrounds]
-        rows = [
-            [read_picture(packshots[sku][0]).image for sku in shown],
-            [read_picture(packshots[sku][1]).image for sku in shown],
-            [read_picture(backgrounds[sku][1]).image for sku in shown],
-        ]
+    packshots, backgrounds = results("packshot.yaml", "runs"), results("background.yaml", "runs")
+    shown = [sku for sku in SHOWN if sku in packshots and sku in backgrounds]
+    rows = [
+        [read_picture(packshots[sku][0]).image for sku in shown],
+        [read_picture(packshots[sku][1]).image for sku in shown],
+        [read_picture(backgrounds[sku][1]).image for sku in shown],
+    ]
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "sample.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
 
