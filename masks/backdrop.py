@@ -79,7 +79,8 @@ def key_subject(image: Image) -> Keyed | None:
         outline_only=outline_only,
         missed=_missed(evidence, mask, shadow, reflection),
         shadow_gap=0.0 if reflection.any() else _shadow_gap(mask, shadow),
-        faint=0.0 if _is_furry(mask) else faint_share(small, mask),
+        # between hairs both sides of an outline look alike, and nothing is wrong
+        faint=0.0 if matting.is_furry(mask) else faint_share(small, mask),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -185,12 +186,6 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     known[mask & sparse & ~strong] = 0.5
     line = matting.colour_line_alpha(image, known)
     return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
-
-
-def _is_furry(mask: Mask) -> bool:
-    """Between hairs both sides of an outline look alike, and nothing is wrong."""
-    near = ops.grow(matting.ragged_parts(mask), max(mask.shape) / 30)
-    return float(near[ops.boundary(mask)].mean()) > 0.6
 
 
 def _separation(evidence: cast.Evidence, mask: Mask) -> float:

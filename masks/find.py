@@ -28,6 +28,10 @@ WORN_WORDS = frozenset(
 """What people wear or carry in a fashion photo: of these, a body without a face may well be a cropped person."""
 
 
+_CREDIBLE = 0.35
+"""A person below this confidence is a thing that the pose network takes for one."""
+
+
 class Detected(NamedTuple):
     """One object that a detector found: its mask at the picture's size, a score in [0, 1], the phrase it answers."""
 
@@ -272,7 +276,7 @@ def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | N
 def _person_on_backdrop(person: _Choice, keyed_choice: _Choice, keyed: Keyed) -> _Choice:
     """A person in a studio: the colour key is sharper than the networks, if both saw the same."""
     same = ops.iou(person.mask, keyed.mask)
-    if same >= 0.85 and keyed_choice.confidence >= 0.6:
+    if same >= 0.85 and keyed_choice.confidence >= 0.6 and person.confidence >= _CREDIBLE:
         better = max(keyed_choice.confidence, person.confidence)
         reasons = (*keyed_choice.reasons, f"a person is seen and covers the same ({same:.2f})")
         return _Choice(

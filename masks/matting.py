@@ -61,13 +61,15 @@ class ColourLine:
 
 
 def soft_edge(image: Image, mask: Mask) -> Alpha:
-    """A mask's soft edge (H, W) float32, in a band that scales with the picture.
+    """A mask's soft edge (H, W) float32, in a band that scales with the picture and widens for fur.
 
     Where the two sides differ clearly, alpha is read off the line between their local colours, which no noise or JPEG
     grain upsets; elsewhere the closed form decides.
     """
     reach = ops.band_px((mask.shape[0], mask.shape[1]))
     known = ops.trimap(mask, reach, reach)
+    if is_furry(mask):
+        known = hair_band(mask, known, ragged_parts(mask))
     line = colour_line_alpha(image, known)
     unknown = (known > 0) & (known < 1)
     # a pixel far off the line is a third colour: the line says nothing of it
@@ -86,6 +88,15 @@ def ragged_parts(mask: Mask) -> Mask:
     # a straight outline crosses a window once: 1 / window of its pixels
     dense = cv2.boxFilter(outline, -1, (window, window)) * window > 2.2
     return ops.drop_islands(np.asarray(dense), window**2)
+
+
+def is_furry(mask: Mask) -> bool:
+    """Whether most of the outline is ragged. Shading, print and chains look so in places."""
+    outline = ops.boundary(mask)
+    if not outline.any():
+        return False
+    near = ops.grow(ragged_parts(mask), max(mask.shape) / 30)
+    return float(near[outline].mean()) > 0.6
 
 
 def hair_band(mask: Mask, known: Alpha, ragged: Mask) -> Alpha:

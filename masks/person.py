@@ -27,8 +27,6 @@ _LOCK = threading.Lock()
 _LOOK_PX = 1024
 _VISIBLE = 0.5
 _NO_BOX = (0, 0, 0, 0)
-_BODY = (0, 11, 12, 23, 24)
-"""Nose, shoulders, hips in MediaPipe's order."""
 _JOINTS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 
 
@@ -302,8 +300,3 @@ def _others(faces: list[Box], mask: Mask) -> int:
         x, y = min(max((x0 + x1) // 2, 0), width - 1), min(max((y0 + y1) // 2, 0), height - 1)
         count += not mask[y, x]
     return count
-
-
-def body_visibility(pose: Pose) -> float:
-    """Mean visibility of nose, shoulders and hips: how sure the pose network is that this is a person."""
-    return float(pose.visibility[list(_BODY)].mean())
