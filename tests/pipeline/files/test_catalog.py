@@ -93,7 +93,7 @@ def test_bad_csv_rows_are_all_reported_and_stop_nothing(tmp_path: Path) -> None:
     assert "2 cells, the header 4" in said[5]
     assert "6 cells, the header 4" in said[6]
     assert "column box_threshold" in said[7]
-    assert "write a number from 0.01 to 0.99, or auto" in said[7]
+    assert "write a number from 0.01 to 0.99" in said[7]
     assert "broken CSV" in said[8]
     assert "SKU A1, view front stands already in row 2" in said[9]
     assert "2 photos but 1 views" in said[10]
@@ -173,11 +173,11 @@ def test_columns_are_mapped_by_the_recipe_or_found_by_common_names(tmp_path: Pat
 
 def test_rows_set_recipe_fields_and_empty_cells_set_none(tmp_path: Path) -> None:
     header = "sku,photo,Phrases,box_threshold,text_threshold,park_below,prompt,background_color,shadow_kind,color\n"
-    text = header + "A1,a.jpg,rain coat | boot,auto,0.2,1,a beach,#eeeeee,none,red\nA2,b.jpg,,,,,,,,\n"
+    text = header + "A1,a.jpg,rain coat | boot,0.4,0.2,1,a beach,#eeeeee,none,red\nA2,b.jpg,,,,,,,,\n"
     first, second = read(write(tmp_path / "c.csv", text))
     assert first.overrides == {
         "subject.phrases": ["rain coat", "boot"],
-        "subject.box_threshold": "auto",
+        "subject.box_threshold": 0.4,
         "subject.text_threshold": 0.2,
         "subject.park_below": 1.0,
         "background.prompt": "a beach",

@@ -244,7 +244,8 @@ def put_many(folder, number, start):
 
 
 def test_processes_that_write_one_key_at_once_are_all_right(tmp_path):
-    context = multiprocessing.get_context("fork")
+    # Not forked: a child would inherit the event loop and the locks of the S3 client that other tests have used.
+    context = multiprocessing.get_context("spawn")
     start = context.Event()
     writers = [context.Process(target=put_many, args=(tmp_path, number, start)) for number in range(3)]
     for writer in writers:
