@@ -62,7 +62,13 @@ def test_no_backdrop_colour_is_left_in_the_soft_edge() -> None:
     soft = (alpha > 0.2) & (alpha < 1)
     assert float(np.abs(colours[soft] - RED).max()) < 25
     assert float(np.abs(image[soft] - RED).max()) > 90
+
+
+def test_solid_pixels_are_carried_bit_for_bit() -> None:
+    image, alpha = edge(8, noise=12)
+    colours = matting.own_colours(image, alpha)
     np.testing.assert_array_equal(colours[alpha == 1], image[alpha == 1])
+    assert (colours != image).any()
 
 
 def test_a_hard_mask_leaves_the_picture_as_it_is() -> None:
