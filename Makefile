@@ -51,6 +51,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/pip
 	@$(INSTALL) -e .
 	@# three OpenCV wheels share one folder; where the machine has no libGL, the headless one must be the last
 	@$(BIN)/python -c "import cv2" 2>/dev/null || $(INSTALL) --force-reinstall --no-deps opencv-python-headless
+	@# PyMatting compiles itself at its first import; better here than in the first batch
+	@$(BIN)/python -c "import pymatting"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

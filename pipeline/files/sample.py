@@ -29,6 +29,7 @@ class Sample:
     phrases: str
     credit: str
     shadow: str = ""
+    park_below: str = ""
 
 
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
@@ -46,6 +47,7 @@ def _photo(sku: str, title: str, phrases: str, package: str, resource: str, cred
     return Sample(
         sku=sku, photo=resource.rsplit("/", 1)[-1], package=package, resource=resource, title=title, phrases=phrases,
         credit=credit,
+        park_below="1" if phrases == "person" else "",  # a portrait is published only after a person has looked at it
     )  # fmt: skip
 
 
@@ -117,6 +119,6 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["sku", "photo", "title", "phrases", "shadow_kind"])
-    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow) for s in samples)
+    rows.writerow(["sku", "photo", "title", "phrases", "shadow_kind", "park_below"])
+    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below) for s in samples)
     return out.getvalue()
