@@ -64,7 +64,8 @@ def test_a_killed_batch_is_finished_by_the_next_run(recipe_file: Path, photos: P
     output, _ = last.communicate(timeout=600)
     assert last.returncode == 0, output
     assert f"in {ITEMS} = finished {ITEMS} + parked 0 + failed 0" in output
-    assert kills < len(points) or "goes on with batch" in output
+    # With workers, those of a killed parent may live on and finish what they hold: then nothing is left to go on with.
+    assert workers or kills < len(points) or "goes on with batch" in output
 
     done = executions(runs)
     if workers < 2:
