@@ -57,15 +57,13 @@ def test_a_killed_batch_is_finished_by_the_next_run(recipe_file: Path, photos: P
         draw_product(photos / f"shoe{number}.png", number)
     runs = recipe_file.parent / "runs"
     randomly = random.Random(seed)
-    points = sorted(randomly.sample(range(1, ITEMS * STAGES - 2), 2))
+    points = sorted(randomly.sample(range(1, ITEMS * STAGES - 2 * STAGES), 2))
     kills = sum(kill_at(start(recipe_file, workers), runs, point, randomly.uniform(0, 0.05)) for point in points)
     assert kills
     last = start(recipe_file, workers)
     output, _ = last.communicate(timeout=600)
     assert last.returncode == 0, output
     assert f"in {ITEMS} = finished {ITEMS} + parked 0 + failed 0" in output
-    # With workers, those of a killed parent may live on and finish what they hold: then nothing is left to go on with.
-    assert workers or kills < len(points) or "goes on with batch" in output
 
     done = executions(runs)
     if workers < 2:
