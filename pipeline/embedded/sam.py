@@ -10,36 +10,62 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import WeightsMissing
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamSize:
-    """The sizes of one SAM; the names are those of the segmenters' architecture rows."""
+    """The sizes of one SAM.
 
-    width: int = 96
-    depth: int = 4
-    heads: int = 4
-    global_blocks: tuple[int, ...] = (2,)
-    frame_px: int = 256
-    patch_px: int = 8
-    window: int = 8
-    mlp_ratio: float = 3.0
-    prompt_width: int = 64
-    mask_channels: int = 8
-    decoder_heads: int = 4
-    decoder_mlp: int = 256
-    iou_depth: int = 2
-    iou_width: int = 64
+    Attributes:
+        width: channels of the image encoder.
+        depth: its blocks.
+        heads: its attention heads.
+        global_blocks: blocks whose attention sees the whole picture; the others see windows.
+        frame_px: side of the square picture.
+        patch_px: side of a patch.
+        window: side of an attention window, in patches.
+        mlp_ratio: hidden width of a block's MLP, in units of ``width``.
+        prompt_width: channels of the embedding and of prompts.
+        mask_channels: channels between a mask prompt and its embedding.
+        decoder_heads: attention heads of the mask decoder.
+        decoder_mlp: hidden width of the mask decoder's MLP.
+        iou_depth: layers of the head that predicts the IoU.
+        iou_width: hidden width of that head.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    global_blocks: tuple[int, ...]
+    frame_px: int
+    patch_px: int
+    window: int
+    mlp_ratio: float
+    prompt_width: int
+    mask_channels: int
+    decoder_heads: int
+    decoder_mlp: int
+    iou_depth: int
+    iou_width: int
 
     def at(self, frame_px: int) -> SamSize:
         """The same network for another side of the square picture."""
         return replace(self, frame_px=frame_px)
 
 
-TINY = SamSize()
+VIT: Final = SamSize(
+    width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11), frame_px=1024, patch_px=16, window=14, mlp_ratio=4.0,
+    prompt_width=256, mask_channels=16, decoder_heads=8, decoder_mlp=2048, iou_depth=3, iou_width=256,
+)  # fmt: skip
+"""ViT-B, as published."""
+TINY: Final = SamSize(
+    width=96, depth=4, heads=4, global_blocks=(2,), frame_px=256, patch_px=8, window=8, mlp_ratio=3.0,
+    prompt_width=64, mask_channels=8, decoder_heads=4, decoder_mlp=256, iou_depth=2, iou_width=64,
+)  # fmt: skip
+"""The studio's."""
 
 
 def build_sam(size: SamSize = TINY) -> Any:

@@ -38,7 +38,7 @@ class Checkpoint(BaseModel):
     family: str
     """Which family's code loads them."""
     address: str
-    """Hub repository (`owner/name`), or a local folder or file."""
+    """Hub repository (`owner/name`), a local folder or file, or a place in a package: `package:a.b/folder`."""
     file: str | None = None
     """File inside the address, if the checkpoint is a single file."""
     patterns: tuple[str, ...] = FOLDER_PATTERNS

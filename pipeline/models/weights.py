@@ -2,6 +2,7 @@
 
 Places are looked at in this order: the address itself if it is a local file or folder, the mirror folder
 (``SEAMLINE_WEIGHTS``), the hub's cache (``HF_HOME``, ``HF_HUB_CACHE``). Nothing but ``fetch`` uses the network.
+An address ``package:pipeline.embedded/weights/sam-tiny`` lies inside an installed package.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -22,6 +24,8 @@ from pipeline.models.checkpoints import FOLDER_PATTERNS, Checkpoint, checkpoint
 
 MIRROR = "SEAMLINE_WEIGHTS"
 """Environment variable that names a folder of weights: `<folder>/<id>`, `<folder>/<owner>/<name>` or a bare file."""
+IN_PACKAGE = "package:"
+"""How an address inside an installed package begins."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
@@ -44,7 +48,7 @@ def locate(row: Checkpoint, *, mirror: Path | None = None) -> Path:
 
 
 def _places(row: Checkpoint, mirror: Path | None) -> Iterable[Path]:
-    local = Path(row.address).expanduser()
+    local = _local_path(row.address)
     if row.file is None:
         yield local
         if local.is_file():  # the address is itself the single file
@@ -60,6 +64,19 @@ def _places(row: Checkpoint, mirror: Path | None) -> Iterable[Path]:
             yield folder / Path(row.file).name
     if not _is_local(row):
         yield from _cached(row)
+
+
+def _local_path(address: str) -> Path:
+    """An address as a path: inside a package (``package:a.b/c/d``), or as it stands."""
+    if not address.startswith(IN_PACKAGE):
+        return Path(address).expanduser()
+    package, _, inside = address.removeprefix(IN_PACKAGE).partition("/")
+    spec = None
+    with contextlib.suppress(ModuleNotFoundError):  # raised where the package around it is missing
+        spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"The address {address!r} names no package that is installed; correct the checkpoint's row")
+    return Path(spec.submodule_search_locations[0]) / inside
 
 
 def _is_complete(row: Checkpoint, folder: Path) -> bool:
@@ -80,7 +97,7 @@ def _is_complete(row: Checkpoint, folder: Path) -> bool:
 
 
 def _is_local(row: Checkpoint) -> bool:
-    return row.address.startswith(("/", "./", "../", "~")) or row.address.count("/") != 1
+    return row.address.startswith(("/", "./", "../", "~", IN_PACKAGE)) or row.address.count("/") != 1
 
 
 def _cached(row: Checkpoint) -> Iterable[Path]:

@@ -109,6 +109,19 @@ def test_local_folder_and_file_are_found(tmp_path: Path) -> None:
     assert locate(row(family="x", address=str(folder), file="model.safetensors")) == folder / "model.safetensors"
 
 
+def test_weights_inside_a_package_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "shelf" / "inner" / "weights" / "own", "config.json", "model.safetensors")
+    for package in (tmp_path / "shelf", tmp_path / "shelf" / "inner"):
+        (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert locate(row(family="x", address="package:shelf.inner/weights/own")) == folder
+    with pytest.raises(WeightsMissing, match=r"package:shelf\.inner/weights/other; put them there"):
+        locate(row(family="x", address="package:shelf.inner/weights/other"))
+    for address in ("package:no_such_shelf.inner/weights", "package:shelf.outer/weights"):
+        with pytest.raises(ModelError, match="names no package that is installed"):
+            locate(row(family="x", address=address))
+
+
 @pytest.mark.parametrize("place", ["tiny", "own/model"])
 def test_a_mirror_folder_comes_before_the_hub(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "mirror" / place, "config.json", "model.safetensors")
