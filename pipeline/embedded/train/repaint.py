@@ -1,0 +1,62 @@
+"""Which pixels a training sample repaints, drawn from its label map as the recipes will draw them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.embedded.train.restage import BACKDROP, BAG, BOTTOM, PRODUCT, SHOES, TOP
+from pipeline.types import Mask
+
+
+def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body: bool) -> Mask:
+    """A repaint mask: all but the garment, the backdrop, a garment, or a box; ``body`` if somebody stands there."""
+    figure = labels != BACKDROP
+    lot = rng.random()
+    if not body:
+        if lot < 0.85:
+            return ~_grown(figure, int(rng.integers(0, 3)))
+        return _box(labels.shape, rng) if lot < 0.93 else _grown(figure, int(rng.integers(2, 6)))
+    if lot < 0.52:
+        return ~_shrunk(_kept(labels, rng), int(rng.integers(0, 3)))
+    if lot < 0.60:
+        return _grown(figure, int(rng.integers(2, 6))) & ~_shrunk(_kept(labels, rng), int(rng.integers(0, 2)))
+    if lot < 0.82:
+        return ~_grown(figure, int(rng.integers(0, 3)))
+    if lot < 0.93:
+        part = TOP if (labels == TOP).any() and rng.random() < 0.7 else BOTTOM
+        return _grown(labels == part, int(rng.integers(2, 6)))
+    return _box(labels.shape, rng)
+
+
+def _kept(labels: NDArray[np.uint8], rng: np.random.Generator) -> Mask:
+    """The garments that keep mode carries: the top, all of the outfit, or the bottom."""
+    lot = rng.random()
+    choice: tuple[int, ...] = (TOP,) if lot < 0.45 else (BOTTOM,) if lot < 0.58 else (TOP, BOTTOM, BAG)
+    if lot > 0.85:
+        choice = (TOP, BOTTOM, BAG, SHOES)
+    kept = np.isin(labels, choice)
+    return kept if kept.any() else np.isin(labels, (TOP, BOTTOM, PRODUCT))
+
+
+def _disc(px: int) -> Any:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
+
+
+def _grown(mask: Mask, px: int) -> Mask:
+    return cv2.dilate(mask.astype(np.uint8), _disc(px)) > 0 if px else mask
+
+
+def _shrunk(mask: Mask, px: int) -> Mask:
+    return cv2.erode(mask.astype(np.uint8), _disc(px)) > 0 if px else mask
+
+
+def _box(size: tuple[int, ...], rng: np.random.Generator) -> Mask:
+    mask = np.zeros(size, np.bool_)
+    height, width = (int(rng.uniform(0.25, 0.75) * side) for side in size)
+    y, x = int(rng.integers(0, size[0] - height)), int(rng.integers(0, size[1] - width))
+    mask[y : y + height, x : x + width] = True
+    return mask
