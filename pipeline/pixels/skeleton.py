@@ -41,7 +41,7 @@ def draw_skeleton(joints: NDArray[np.float32], size: Size, *, stick_px: int = ST
         (ax, ay), (bx, by) = (float(v) for v in joints[a, :2]), (float(v) for v in joints[b, :2])
         length, angle = math.hypot(ax - bx, ay - by), math.degrees(math.atan2(ay - by, ax - bx))
         middle = (int((ax + bx) / 2), int((ay + by) / 2))
-        outline = cv2.ellipse2Poly(middle, (int(length / 2), stick_px), int(angle), 0, 360, 1)
+        outline = np.array(cv2.ellipse2Poly(middle, (int(length / 2), stick_px), int(angle), 0, 360, 1))
         cv2.fillConvexPoly(canvas, outline, [int(c * 0.6) for c in color])
     for (x, y, there), color in zip(joints, COLORS, strict=True):
         if there > 0:

@@ -121,6 +121,8 @@ def train_inpaint(folder: Path, scenes: Path, linear: LinearMap, *, schedule: Sc
             batch["texts"], padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
             return_tensors="pt",
         ).input_ids  # fmt: skip
-        return denoising_loss(model, tokens, batch, signal, step, controlled=bool(rng.random() < CONTROLLED))
+        controlled = bool(rng.random() < CONTROLLED)
+        loss, numbers = denoising_loss(model, tokens, batch, signal, step, controlled=controlled)
+        return loss, numbers
 
     run.train(loss_of)

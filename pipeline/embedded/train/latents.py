@@ -63,9 +63,10 @@ def fill_encoder(vae: Any, linear: LinearMap) -> None:
     """Write the linear map into the VAE's four convolutions: scale, two space-to-depth steps, the filters."""
     import torch
 
-    scale, first, second, last = (m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d))
+    layers: list[Any] = [m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d)]
+    scale, first, second, last = layers
     with torch.no_grad():
-        for layer in (scale, first, second, last):
+        for layer in layers:
             layer.weight.zero_()
             if layer.bias is not None:
                 layer.bias.zero_()

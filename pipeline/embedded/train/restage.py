@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -64,9 +65,8 @@ def caption_parts(spec: SceneSpec) -> tuple[str, str]:
     return what, place
 
 
-def _name_of(table: dict[str, str] | object, color: NDArray[np.float32]) -> str:
-    names = dict(table)  # type: ignore[call-overload]
-    return str(min(names, key=lambda name: float(np.abs(rgb(names[name]) - color).sum())))
+def _name_of(table: Mapping[str, str], color: NDArray[np.float32]) -> str:
+    return min(table, key=lambda name: float(np.abs(rgb(table[name]) - color).sum()))
 
 
 def labels_of(scene: Scene) -> NDArray[np.uint8]:

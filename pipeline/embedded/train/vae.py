@@ -49,6 +49,11 @@ def build_model(first: NDArray[np.float32]) -> Any:
     class TinyVae(torch.nn.Module):
         """What is trained, and the running statistics of the detail latent."""
 
+        colors: torch.Tensor
+        shift: torch.Tensor
+        detail_mean: torch.Tensor
+        detail_std: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.decoder = build_vae().decoder.to(memory_format=torch.channels_last)

@@ -43,7 +43,7 @@ def build_tokenizer() -> Any:
     from transformers import CLIPTokenizer
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-    letters = list(bytes_to_unicode().values())
+    letters = list(bytes_to_unicode().values())  # type: ignore[no-untyped-call]
     vocabulary = [*letters, *(f"{letter}</w>" for letter in letters)]
     known = set(vocabulary)
     merges: list[tuple[str, str]] = []
@@ -58,7 +58,8 @@ def build_tokenizer() -> Any:
             parts[:2] = [joined]
     vocabulary += ["<|startoftext|>", "<|endoftext|>"]
     numbers = {token: number for number, token in enumerate(vocabulary)}
-    return CLIPTokenizer(vocab=numbers, merges=merges, model_max_length=MAX_TOKENS)
+    made: Any = CLIPTokenizer
+    return made(vocab=numbers, merges=merges, model_max_length=MAX_TOKENS)
 
 
 def _merged(parts: list[str], merges: list[tuple[str, str]]) -> list[str]:
