@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import checkpoints_cmd, exits
+from flows import checkpoints_cmd, exits, studio_cmd
 from pipeline.errors import CatalogError, RecipeError, SeamlineError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     epilog=exits.EPILOG,
 )
 app.add_typer(checkpoints_cmd.app, name="checkpoints")
+app.add_typer(studio_cmd.app, name="studio")
 
 Config = Annotated[str, typer.Argument(help="Recipe: a file, or a name in configs/.", metavar="CONFIG")]
 Set = Annotated[

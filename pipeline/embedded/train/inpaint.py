@@ -7,12 +7,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.embedded.diffusion import build_controlnet, build_text_encoder, build_unet, noise_schedule
+from pipeline.embedded.diffusion import (
+    build_controlnet,
+    build_text_encoder,
+    build_unet,
+    noise_schedule,
+    save_inpaint,
+)
 from pipeline.embedded.train.latents import FACTOR, LinearMap
 from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.repaint import random_repaint
 from pipeline.embedded.train.restage import RestageCache, open_restage
+from pipeline.embedded.train.vae import trained_vae
 from pipeline.embedded.train.vocabulary import build_tokenizer
+from pipeline.errors import WeightsMissing
 from pipeline.pixels.skeleton import draw_skeleton
 
 INPAINT_SCHEDULE: Final = Schedule(steps=30_000, rate=1.4e-3, warmup=100, anneal=0.4, weight_decay=1e-3, average=0.997)
@@ -126,3 +134,31 @@ def train_inpaint(folder: Path, scenes: Path, linear: LinearMap, *, schedule: Sc
         return loss, numbers
 
     run.train(loss_of)
+
+
+def trained_parts(folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and averaged model of a run.
+
+    Raises:
+        WeightsMissing: the run has no checkpoint yet.
+    """
+    import torch
+
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        raise WeightsMissing(f"{folder} holds no checkpoint; train first: seamline studio train inpaint")
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    model.load_state_dict(torch.load(path, weights_only=True)["average"])
+    return tokenizer, model.eval()
+
+
+def export_inpaint(run: Path, vae_run: Path, folder: Path) -> None:
+    """Write what a run has reached as a pipeline's folder, and its pose control as ``controlnet_pose`` in it."""
+    import torch
+
+    tokenizer, model = trained_parts(run)
+    save_inpaint(folder, vae=trained_vae(vae_run), tokenizer=tokenizer, text_encoder=model["text"], unet=model["unet"])
+    model["pose"].to(torch.float16).save_pretrained(folder / "controlnet_pose")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)  # the library writes them for their owner alone

@@ -11,10 +11,12 @@ from pipeline.embedded.scene import RENDERER_VERSION
 from pipeline.embedded.train.data import build_cache
 from pipeline.embedded.train.detector import train_detector
 from pipeline.embedded.train.loop import Schedule
+from pipeline.embedded.train.restage import build_restage
 from pipeline.embedded.train.sam import FULL_PX, SMALL_PX, train_stage
 from pipeline.errors import RecipeError, WeightsMissing
 
 TRAIN_SCENES: Final = 12_000
+RESTAGE_SCENES: Final = 14_000
 VALID_SCENES: Final = 400
 SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=4_000, rate=6e-4, anneal=0.6)
@@ -71,8 +73,34 @@ def export_detector(runs: Path, folder: Path) -> None:
     save_detector(averaged(runs / "detector"), folder)
 
 
-TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {"sam": train_sam, "detector": train_grounding_dino}
-EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {"sam": export_sam, "detector": export_detector}
+def train_restaging(runs: Path) -> None:
+    """The inpainting model's VAE, then its text encoder, denoiser and pose control."""
+    from pipeline.embedded.train.inpaint import train_inpaint
+    from pipeline.embedded.train.vae import frozen_linear, train_vae
+
+    scenes = runs / f"restage-r{RENDERER_VERSION}"
+    build_restage(scenes, RESTAGE_SCENES)
+    train_vae(runs / "vae", scenes)
+    train_inpaint(runs / "inpaint", scenes, frozen_linear(runs / "vae"))
+
+
+def export_restaging(runs: Path, folder: Path) -> None:
+    """Write the inpainting model's folder, with its pose control as ``controlnet_pose`` inside."""
+    from pipeline.embedded.train.inpaint import export_inpaint
+
+    export_inpaint(runs / "inpaint", runs / "vae", folder)
+
+
+TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {
+    "sam": train_sam,
+    "detector": train_grounding_dino,
+    "inpaint": train_restaging,
+}
+EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
+    "sam": export_sam,
+    "detector": export_detector,
+    "inpaint": export_restaging,
+}
 
 
 def train(name: str, runs: Path) -> None:
