@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,12 @@ STAGES = 5
 ROOT = Path(__file__).parents[2]
 
 
-def start(recipe_file: Path, workers: int) -> subprocess.Popen[str]:
+def start(recipe_file: Path, workers: int, hold_at: int = 10**9) -> subprocess.Popen[str]:
+    """The batch in a process of its own; before the stage number ``hold_at`` it stands still and waits to be killed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEAMLINE_WORKERS": str(workers)}
+    environment |= {"HOLD_AT": str(hold_at), "HOLD_RUNS": str(recipe_file.parent / "runs")}
     environment["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
-    command = [sys.executable, "-m", "flows.cli", "run", str(recipe_file)]
+    command = [sys.executable, "-m", "tests.end_to_end.held", "run", str(recipe_file)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -36,17 +39,14 @@ def executions(runs: Path) -> Counter[str]:
     return Counter(re.findall(r"executed (\S+ of \S+) in", "".join(logs)))
 
 
-def kill_at(process: subprocess.Popen[str], runs: Path, executed: int, delay_s: float) -> bool:
-    """Kill -9 once the batch's log tells so many executions, and a moment later; False if it ended before."""
-    while executions(runs).total() < executed:
-        if process.poll() is not None:
-            process.communicate()
-            return False
+def kill_when(process: subprocess.Popen[str], ready: Callable[[], bool], delay_s: float = 0) -> None:
+    """Kill -9 as soon as ``ready``, and a moment later."""
+    while not ready():
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     time.sleep(delay_s)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    return True
 
 
 @pytest.mark.slow
@@ -57,12 +57,17 @@ def test_a_killed_batch_is_finished_by_the_next_run(recipe_file: Path, photos: P
         draw_product(photos / f"shoe{number}.png", number)
     runs = recipe_file.parent / "runs"
     randomly = random.Random(seed)
-    points = sorted(randomly.sample(range(1, ITEMS * STAGES - 2 * STAGES), 2))
-    kills = sum(kill_at(start(recipe_file, workers), runs, point, randomly.uniform(0, 0.05)) for point in points)
-    assert kills
+    # The first kill falls anywhere inside a stage, the second on a batch that is held before one.
+    early, late = randomly.randrange(1, STAGES), randomly.randrange(2 * STAGES, (ITEMS - 2) * STAGES)
+    first = start(recipe_file, workers, hold_at=(ITEMS - 2) * STAGES)
+    kill_when(first, lambda: executions(runs).total() >= early, randomly.uniform(0, 0.3))
+    (runs / "held").unlink(missing_ok=True)
+    kill_when(start(recipe_file, workers, hold_at=late), (runs / "held").exists)
+    kills = 2
     last = start(recipe_file, workers)
     output, _ = last.communicate(timeout=600)
     assert last.returncode == 0, output
+    assert "goes on with batch" in output
     assert f"in {ITEMS} = finished {ITEMS} + parked 0 + failed 0" in output
 
     done = executions(runs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,9 @@ from masks.shelf import Revision, RevisionKind, place_of
 from masks.shelf_formats import read_levels
 from pipeline.files.ledger import Record
 from tests.masks.review.brushes import Levels, draw, stroke
-from tests.masks.review.parked import Parked, served
+from tests.masks.review.parked import Parked
 
 READY = "#stage[data-state=ready]"
-
-
-@pytest.fixture
-def place(parked: Parked) -> Iterator[str]:
-    with served(parked, reviewer="anna") as address:
-        yield address
 
 
 def record_of(parked: Parked, number: int = 0) -> Record:
