@@ -19,10 +19,10 @@ from masks.detectors import hub, package
 from masks.detectors.boxes import Boxes, best_boxes, box_iou, boxes_at, boxes_cxcywh_to_xyxy
 from masks.detectors.captions import caption_of, clean_phrase, word_tokens
 from masks.detectors.types import Detector, DetectorFamily, Floats, Network, PhraseScores, PictureFit, RawDetections
+from masks.loading import load_parts
 from pipeline.errors import ModelError, RecipeError
-from pipeline.models.checkpoints import Checkpoint, check_licence, checkpoint
-from pipeline.models.devices import choose_device, choose_dtype, inference, out_of_memory_named
-from pipeline.models.weights import fingerprint, locate
+from pipeline.models.checkpoints import Checkpoint
+from pipeline.models.devices import inference, out_of_memory_named
 from pipeline.types import Box, Image, Mask, Size
 
 FAMILIES: Mapping[str, DetectorFamily] = {family.id: family for family in (package.FAMILY, hub.FAMILY)}
@@ -51,34 +51,11 @@ def load_detector(
     name: str | Checkpoint, *, device: str = "auto", dtype: str | None = None, accept_licence: Sequence[str] = (),
     mirror: Path | None = None,
 ) -> Detector:  # fmt: skip
-    """Load a detector's checkpoint.
-
-    Args:
-        name: a checkpoint's id, or a row of one's own.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: number format; the row's by default, ``auto`` for the device's best.
-        accept_licence: ids of non-commercial checkpoints that the recipe accepts.
-        mirror: folder of weights that is looked at before the hub's cache.
-
-    Raises:
-        RecipeError: no such checkpoint, or not a detector.
-        LicenceRefused: non-commercial and not accepted.
-        WeightsMissing: not on this machine.
-        ModelError: the weights do not fit, or the device is not there.
-    """
-    row = checkpoint(name, role="detector") if isinstance(name, str) else name
-    check_licence(row, accept_licence)
-    family = FAMILIES.get(row.family)
-    if family is None:
-        raise RecipeError(f"Checkpoint {row.id!r}: no detector family {row.family!r}; known: {', '.join(FAMILIES)}")
-    place = locate(row, mirror=mirror)
-    where = choose_device(device)
-    with out_of_memory_named(f"loading {row.id}"):
-        network = family.load(row, place, where)
-    return Detector(
-        row=row, family=family, network=network, device=where, dtype=choose_dtype(dtype or row.dtype, where),
-        fingerprint=fingerprint(row, mirror=mirror),
-    )  # fmt: skip
+    """Load a detector's checkpoint; arguments and errors are those of ``masks.loading.load_parts``."""
+    parts = load_parts(
+        name, "detector", FAMILIES, device=device, dtype=dtype, accept_licence=accept_licence, mirror=mirror
+    )
+    return Detector(**parts)
 
 
 def detect(model: Detector, image: Image, phrases: Sequence[str]) -> RawDetections:

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from masks.loading import load_parts
 from masks.segmenters import hub, meta
 from masks.segmenters.types import Embedding, Floats, Predicted, Prompts, Segmenter, SegmenterFamily
-from pipeline.errors import ModelError, RecipeError
-from pipeline.models.checkpoints import Checkpoint, check_licence, checkpoint
-from pipeline.models.devices import choose_device, choose_dtype, inference, out_of_memory_named
-from pipeline.models.weights import fingerprint, locate
+from pipeline.errors import ModelError
+from pipeline.models.checkpoints import Checkpoint
+from pipeline.models.devices import inference, out_of_memory_named
 from pipeline.types import Image, Mask, Size
 
 FAMILIES: Mapping[str, SegmenterFamily] = {family.id: family for family in (meta.FAMILY, hub.SAM2, hub.SAM_HQ)}
@@ -30,34 +30,11 @@ def load_segmenter(
     name: str | Checkpoint, *, device: str = "auto", dtype: str | None = None, accept_licence: Sequence[str] = (),
     mirror: Path | None = None,
 ) -> Segmenter:  # fmt: skip
-    """Load a segmenter's checkpoint.
-
-    Args:
-        name: a checkpoint's id, or a row of one's own.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: number format; the row's by default, ``auto`` for the device's best.
-        accept_licence: ids of non-commercial checkpoints that the recipe accepts.
-        mirror: folder of weights that is looked at before the hub's cache.
-
-    Raises:
-        RecipeError: no such checkpoint, or not a segmenter.
-        LicenceRefused: non-commercial and not accepted.
-        WeightsMissing: not on this machine.
-        ModelError: the weights do not fit, or the device is not there.
-    """
-    row = checkpoint(name, role="segmenter") if isinstance(name, str) else name
-    check_licence(row, accept_licence)
-    family = FAMILIES.get(row.family)
-    if family is None:
-        raise RecipeError(f"Checkpoint {row.id!r}: no segmenter family {row.family!r}; known: {', '.join(FAMILIES)}")
-    place = locate(row, mirror=mirror)
-    where = choose_device(device)
-    with out_of_memory_named(f"loading {row.id}"):
-        network = family.load(row, place, where)
-    return Segmenter(
-        row=row, family=family, network=network, device=where, dtype=choose_dtype(dtype or row.dtype, where),
-        fingerprint=fingerprint(row, mirror=mirror),
-    )  # fmt: skip
+    """Load a segmenter's checkpoint; arguments and errors are those of ``masks.loading.load_parts``."""
+    parts = load_parts(
+        name, "segmenter", FAMILIES, device=device, dtype=dtype, accept_licence=accept_licence, mirror=mirror
+    )
+    return Segmenter(**parts)
 
 
 def embed(model: Segmenter, image: Image) -> Embedding:

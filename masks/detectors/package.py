@@ -20,9 +20,12 @@ import json
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from masks.detectors.convert import package_settings, to_package
+from masks.detectors.hub import load_model, read_fit
 from masks.detectors.types import DetectorFamily, Network, PictureFit
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
@@ -70,6 +73,20 @@ def read_settings(config: str, folder: Path) -> dict[str, Any]:
     return settings | {"use_checkpoint": False, "use_transformer_ckpt": False} | changes
 
 
+def read_hub_folder(row: Checkpoint, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings and tensors of the package's network that equals a Grounding DINO folder of transformers.
+
+    Raises:
+        ModelError: the folder holds no such model.
+    """
+    from transformers import GroundingDinoForObjectDetection
+
+    model = load_model(GroundingDinoForObjectDetection, row, folder)
+    settings = read_settings(CONFIGS[0], folder) | package_settings(model.config, asdict(read_fit(folder)))
+    settings.pop("base")
+    return settings, to_package(model.state_dict())
+
+
 def build(settings: Mapping[str, Any], text_encoder: Path) -> Any:
     """The package's network with random weights.
 
@@ -98,7 +115,8 @@ def _package_on_transformers_5(text_encoder: Path, swin: Mapping[str, Any] | Non
         return AutoTokenizer.from_pretrained(text_encoder, local_files_only=True)
 
     def language_model(_: str) -> Any:
-        return BertModel(AutoConfig.from_pretrained(text_encoder, local_files_only=True))
+        config = AutoConfig.from_pretrained(text_encoder, local_files_only=True)
+        return BertModel(getattr(config, "text_config", config))
 
     names: list[tuple[Any, str, Any]] = [
         (network, "BertModelWarper", attend_within_sentences),
@@ -183,20 +201,22 @@ def _quiet() -> Iterator[None]:
 
 
 def load(row: Checkpoint, place: Path, device: str) -> Network:
-    """Build the configured network and fill it strictly from the checkpoint's file.
+    """Build the configured network and fill it strictly: from the checkpoint's file, or from a folder in the hub's
+    layout, whose weights are converted while they are read.
 
     Raises:
         WeightsMissing: the text encoder's configuration and tokenizer are not on this machine.
         ModelError: no configuration, or a file that does not fit it.
     """
-    if row.config is None or "text_encoder" not in row.needs:
+    if row.file is None and place.is_dir():
+        settings, state, text_encoder = *read_hub_folder(row, place), place
+    elif row.config is None or "text_encoder" not in row.needs:
         raise ModelError(f"The row of checkpoint {row.id!r} must say 'config' and 'needs: {{text_encoder: …}}'")
-    settings = read_settings(row.config, place.parent)
-    text_encoder = locate(needed(row, "text_encoder"))
+    else:
+        settings, state = read_settings(row.config, place.parent), read_state(place, pickle=row.pickle)
+        text_encoder = locate(needed(row, "text_encoder"))
     module = build(settings, text_encoder)
-    load_strictly(
-        module, read_state(place, pickle=row.pickle), name=row.id, may_lack=MAY_LACK, may_exceed=MAY_EXCEED
-    )  # fmt: skip
+    load_strictly(module, state, name=row.id, may_lack=MAY_LACK, may_exceed=MAY_EXCEED)
     module.to(device)
     return Network(
         module=module,

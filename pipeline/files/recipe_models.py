@@ -105,9 +105,9 @@ class SubjectSection(Section):
     """What the product is, in words, for the detector: `[shoe]`. Also tells `auto` whether a person is wanted."""
     exclude: Annotated[list[Phrase], Field(max_length=20, examples=["[hand, hair]"])] = []
     """What the detector finds but the mask leaves out: `[hand, hair]`."""
-    detector: CheckpointId = "grounding-dino-tiny"
+    detector: CheckpointId = "grounding-dino-embedded"
     """Row of configs/checkpoints.yaml that finds boxes for `finder: grounding_dino`."""
-    segmenter: CheckpointId = "sam2.1-small"
+    segmenter: CheckpointId = "sam-embedded"
     """Row of configs/checkpoints.yaml that turns boxes into masks for `finder: grounding_dino`."""
     box_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
     """Detector score above which a box is kept."""
