@@ -10,6 +10,7 @@ import pytest
 from masks import detect, segment
 from pipeline.errors import LicenceRefused, RecipeError
 from pipeline.models.checkpoints import check_licence, checkpoint, checkpoints, read_rows
+from pipeline.models.weights import IN_PACKAGE
 
 ROW = """
 checkpoints:
@@ -32,7 +33,10 @@ def test_every_built_in_row_names_a_family_that_exists() -> None:
 
 def test_every_built_in_row_is_fetched_at_a_pinned_revision_or_says_its_digest() -> None:
     unpinned = [
-        row.id for row in checkpoints().values() if not row.sha256 and not re.fullmatch(r"[0-9a-f]{40}", row.revision)
+        row.id
+        for row in checkpoints().values()
+        if not row.address.startswith(IN_PACKAGE)  # those come with the commit
+        if not row.sha256 and not re.fullmatch(r"[0-9a-f]{40}", row.revision)
     ]
     assert unpinned == ["sam-hq-vit-b"]  # its page moved once; listed so that the next one is noticed
 
