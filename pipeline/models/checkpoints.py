@@ -26,6 +26,29 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FOLDER_PATTERNS = ("*.json", "*.txt", "*.safetensors")
 
 
+class Sampling(BaseModel):
+    """How a generator is sampled: what its makers tested."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    native_px: tuple[int, int]
+    """Height and width that it was trained at; other aspects keep the number of pixels."""
+    multiple_of: Annotated[int, Field(ge=1)] = 64
+    """Sides are multiples of this."""
+    steps: Annotated[int, Field(ge=1, le=200)]
+    """Steps where the recipe does not say."""
+    min_steps: Annotated[int, Field(ge=1, le=200)] = 1
+    """Executed steps (steps x strength) below which it draws noise."""
+    guidance: Annotated[float, Field(ge=0, le=50)]
+    """Guidance where the recipe does not say."""
+    guidance_range: tuple[float, float] = (1.0, 20.0)
+    """Guidance that it can take; distilled checkpoints take none."""
+    scheduler: str | None = None
+    """diffusers' scheduler class; the one in its folder by default."""
+    settings: Mapping[str, Any] = {}
+    """Settings of that scheduler that differ from the folder's."""
+
+
 class Checkpoint(BaseModel):
     """One set of weights."""
 
@@ -49,6 +72,10 @@ class Checkpoint(BaseModel):
     """The family's name of the architecture, or a JSON file beside the weights."""
     needs: Mapping[str, str] = {}
     """Other checkpoints that this one cannot do without: `{text_encoder: bert-base-uncased}`."""
+    sampling: Sampling | None = None
+    """How a generator is sampled; other roles have none."""
+    controlnets: Mapping[str, str] = {}
+    """Rows of the ControlNets that fit a generator, by kind of control: `{pose: controlnet-openpose}`."""
     sha256: Mapping[str, Digest] = {}
     """SHA-256 by file name; verified when fetched."""
     pickle: bool = False

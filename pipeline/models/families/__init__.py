@@ -1,0 +1,13 @@
+"""Families of image models, by id. A family is one file; its id occurs in code nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipeline.models.families import sd15
+from pipeline.models.families.types import ControlMap, Family, Generator, Inpaint
+
+FAMILIES: Final[Mapping[str, Family]] = {family.id: family for family in (sd15.FAMILY,)}
+
+__all__ = ["FAMILIES", "ControlMap", "Family", "Generator", "Inpaint"]

@@ -1,0 +1,121 @@
+"""Generators: a checkpoint's row to a loaded model, refusals before any work, and requests to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import CheckFailed, RecipeError
+from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint
+from pipeline.models.devices import choose_device, loaded_models, out_of_memory_named
+from pipeline.models.families import FAMILIES, Family, Generator, Inpaint
+from pipeline.models.weights import fingerprint, locate
+from pipeline.pixels.checks import is_near_black, is_near_uniform
+from pipeline.types import Image, Size
+
+
+def family_of(row: Checkpoint) -> Family:
+    """The family of a generator's row. Raises RecipeError if no code calls it."""
+    family = FAMILIES.get(row.family)
+    if family is None:
+        raise RecipeError(f"Checkpoint {row.id!r}: no family {row.family!r}; known: {', '.join(FAMILIES)}")
+    return family
+
+
+def sampling_of(row: Checkpoint) -> Sampling:
+    """How the row is sampled. Raises RecipeError if it does not say."""
+    if row.sampling is None:
+        raise RecipeError(
+            f"Checkpoint {row.id!r} is a generator without 'sampling': its row must say steps and guidance"
+        )
+    return row.sampling
+
+
+def refuse_unfit(
+    row: Checkpoint, *, steps: int, guidance: float, strength: float = 1.0, controls: Sequence[str] = (),
+    negative_prompt: str = "",
+) -> None:  # fmt: skip
+    """Refuse what the checkpoint cannot do, before anything is loaded.
+
+    Raises:
+        RecipeError: fewer executed steps than its minimum, a guidance that a distilled checkpoint cannot take, a
+            control that its row has no ControlNet for, or a negative prompt that would not be read.
+    """
+    family, sampling = family_of(row), sampling_of(row)
+    executed = int(steps * strength)
+    if executed < sampling.min_steps:
+        raise RecipeError(
+            f"{row.id}: {steps} steps at strength {strength:g} are {executed} executed steps, and it needs at least "
+            f"{sampling.min_steps}: write steps: {int(np.ceil(sampling.min_steps / strength))} or more"
+        )
+    low, high = sampling.guidance_range
+    if not low <= guidance <= high:
+        raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
+    missing = [kind for kind in controls if kind not in family.controls or kind not in row.controlnets]
+    if missing:
+        have = ", ".join(row.controlnets) or "none"
+        raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
+    if negative_prompt and (not family.negative_prompt or guidance <= 1):
+        raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
+
+
+def load_generator(
+    name: str, *, controls: Sequence[str] = (), device: str = "auto", accept_licence: Sequence[str] = (),
+    mirror: Path | None = None,
+) -> Generator:  # fmt: skip
+    """The checkpoint ``name`` with the ControlNets of ``controls``, loaded once in this process.
+
+    Raises:
+        RecipeError: no such generator, or no such control in its row.
+        LicenceRefused: non-commercial and not accepted.
+        WeightsMissing: not on this machine; the message says how to get them.
+        ModelError: the weights do not fit.
+    """
+    row = checkpoint(name, role="generator")
+    check_licence(row, accept_licence)
+    family, where = family_of(row), choose_device(device)
+    nets = [checkpoint(row.controlnets[kind], role="controlnet") for kind in controls]
+    for net in nets:
+        check_licence(net, accept_licence)
+
+    def load() -> Generator:
+        places = {kind: locate(net, mirror=mirror) for kind, net in zip(controls, nets, strict=True)}
+        with out_of_memory_named(f"loading {row.id}"):
+            pipe = family.load(row, locate(row, mirror=mirror), places, where)
+        prints = [fingerprint(one, mirror=mirror) for one in (row, *nets)]
+        return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
+
+    key = ("generator", row.id, tuple(controls), where, mirror)
+    generator: Generator = loaded_models().get(key, row.size_gb + sum(net.size_gb for net in nets), load)
+    return generator
+
+
+def native_size(row: Checkpoint, aspect: float) -> Size:
+    """The (height, width) nearest to ``aspect`` = width / height that has the checkpoint's native number of pixels."""
+    family, (height, width) = family_of(row), sampling_of(row).native_px
+    step = max(family.multiple_of, sampling_of(row).multiple_of)
+    tall = float(np.sqrt(height * width / np.clip(aspect, 0.5, 2.0)))
+    return max(step, round(tall / step) * step), max(step, round(tall * np.clip(aspect, 0.5, 2.0) / step) * step)
+
+
+def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
+    """Generate pictures for requests of one shape, in one call; each depends on its own seed alone.
+
+    Batched results differ from single ones by float rounding only (at most a few levels of 255 in tiny models).
+
+    Raises:
+        CheckFailed: a picture came out black or of one colour, as safety checkers and empty controls leave them.
+        OutOfMemory: the batch does not fit on the device.
+    """
+    import torch
+
+    arguments = generator.family.call(generator.pipe, tuple(requests))
+    with torch.inference_mode(), out_of_memory_named(f"generating {len(requests)} pictures with {generator.row.id}"):
+        made = generator.pipe(**arguments).images
+    pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]
+    for picture in pictures:
+        if is_near_black(picture) or is_near_uniform(picture):
+            raise CheckFailed(f"{generator.row.id} made a black or empty picture; use another prompt, seed or dtype")
+    return pictures
