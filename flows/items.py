@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +53,7 @@ def is_outdated(work: Workplace, record: Record) -> bool:
         return True
     way = ItemWay(work, record)
     try:
-        digest, keys = way.digest, asdict(way.keys)
+        digest, keys = way.digest, way.keys.named()
     except ModelError:
         return True
     except ItemError as error:

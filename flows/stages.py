@@ -6,11 +6,12 @@ photo -> subject -> (parked, if unsure) -> compose -> export -> checks -> previe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from flows.way import ItemWay, Made, has_picture, key_of, mask_address
+from flows.places import place_painter
+from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address
 from masks.shelf_use import stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
@@ -56,7 +57,7 @@ def walk(way: ItemWay) -> Ending:
     preview = _preview(way, found, exported)
     name = file_name(way.marketplace, way.item.sku, way.item.view, file_format=exported.meta["file_format"])
     return Ending(
-        keys={**asdict(way.keys), "preview": preview.key},
+        keys={**way.keys.named(), "preview": preview.key},
         scores=scores,
         confidence=confidence,
         name=name,
@@ -128,19 +129,30 @@ def _compose(way: ItemWay, found: Result) -> Made:
         canvas=canvas_size(row, recipe.export.longest_px, source=(photo.shape[0], photo.shape[1])),
         fill=row.fill_target,
         background=BackgroundSpec(
-            kind=background.kind, color=background.color, color_to=background.color_to, picture=backdrop
+            kind=background.kind,
+            color=background.color,
+            color_to=background.color_to,
+            picture=backdrop,
+            defocus=background.defocus,
         ),
         shadow=ShadowSpec(kind=recipe.shadow.kind, strength=recipe.shadow.strength, softness=recipe.shadow.softness),
         seed=way.seed,
         enlarge=_enlarger(recipe, enlarged_by),
         max_growth=recipe.upscale.max_growth,
+        paint_place=place_painter(way) if is_generated(recipe) else None,
     )
     meta = {
         "notes": [*way.picture.notes, *composed.notes, *(f"enlarged by {name}" for name in enlarged_by)],
         "measures": {"growth": round(composed.growth, 4), **_measures(composed, recipe)},
-        "digital_source": "compositeCapture" if backdrop is not None else "algorithmicallyEnhanced",
+        "digital_source": _digital_source(recipe),
     }
     return {"image.png": encode_image(composed.image)}, meta
+
+
+def _digital_source(recipe: Recipe) -> str:
+    if is_generated(recipe):
+        return "compositeWithTrainedAlgorithmicMedia"
+    return "compositeCapture" if has_picture(recipe) else "algorithmicallyEnhanced"
 
 
 def _measures(composed: Composed, recipe: Recipe) -> dict[str, float]:
@@ -184,6 +196,7 @@ def _export(way: ItemWay, composed: Result) -> Made:
         sku=way.item.sku,
         view=way.item.view,
         recipe=way.recipe.name,
+        checkpoint=way.recipe.generate.checkpoint if is_generated(way.recipe) else "",
         seed=way.seed,
         mask_revision=str(way.edited.number if way.edited else 0),
         seamline_version=version("seamline"),

@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 
 from flows.sources import source_digest
@@ -28,7 +28,7 @@ from pipeline.types import Json, Picture
 
 log = logging.getLogger(__name__)
 
-VERSIONS = {"subject": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
+VERSIONS = {"subject": 1, "place": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
 """Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
 
 Made = tuple[dict[str, bytes], Json]
@@ -37,12 +37,17 @@ Made = tuple[dict[str, bytes], Json]
 
 @dataclass(frozen=True, kw_only=True)
 class StageKeys:
-    """Keys of an item's results by stage."""
+    """Keys of an item's results by stage; ``place`` is empty where no place is generated."""
 
     subject: str
+    place: str
     compose: str
     export: str
     checks: str
+
+    def named(self) -> dict[str, str]:
+        """The keys of the stages that this item has, by stage."""
+        return {stage: key for stage, key in asdict(self).items() if key}
 
 
 class ItemWay:
@@ -134,6 +139,12 @@ def item_seed(batch_seed: int, sku: str, view: str, attempt: int = 0) -> int:
 def make_keys(way: ItemWay) -> StageKeys:
     """The keys of all stages of an item. Raises ItemError for a row, a photo or a mask file that is not there."""
     recipe, subject = way.recipe, _subject_key(way)
+    framing = {
+        "marketplace": way.marketplace.model_dump(mode="json", include=_FRAMING),
+        "longest_px": recipe.export.longest_px,
+        "max_growth": recipe.upscale.max_growth,
+    }
+    place = _place_key(way, subject, framing) if is_generated(recipe) else ""
     look = {
         "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
         "shadow": recipe.shadow.model_dump(mode="json"),
@@ -142,7 +153,7 @@ def make_keys(way: ItemWay) -> StageKeys:
         "longest_px": recipe.export.longest_px,
         "seed": way.seed,
     }
-    compose = key_of("compose", look, [subject, *_backdrop_digest(way)])
+    compose = key_of("compose", look, [subject, *_backdrop_digest(way), *([place] if place else [])])
     file = {
         "recipe": recipe.name,
         "seed": way.seed,
@@ -154,7 +165,7 @@ def make_keys(way: ItemWay) -> StageKeys:
     }
     export = key_of("export", file, [compose, way.digest])
     checks = key_of("checks", {"marketplace": way.marketplace.model_dump(mode="json", exclude=_PROSE)}, [export])
-    return StageKeys(subject=subject, compose=compose, export=export, checks=checks)
+    return StageKeys(subject=subject, place=place, compose=compose, export=export, checks=checks)
 
 
 def _subject_key(way: ItemWay) -> str:
@@ -165,6 +176,18 @@ def _subject_key(way: ItemWay) -> str:
     what = wanted.model_dump(mode="json", include={"finder", "phrases"} | (_DETECTOR_FIELDS if named else set()))
     weights = "".join(_weights(name) for name in (wanted.detector, wanted.segmenter) if named)
     return key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
+
+
+def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
+    """The place depends on what stands where, the words, how they are sampled and the weights; not on the shadow."""
+    wanted = way.recipe.generate
+    what = {
+        **framing,
+        "prompt": way.recipe.background.prompt,
+        "generate": wanted.model_dump(mode="json", exclude={"checkpoint"}),
+        "seed": way.seed,
+    }
+    return key_of("place", what, [subject], _weights(wanted.checkpoint))
 
 
 _FRAMING = {
@@ -223,3 +246,8 @@ def _backdrop_digest(way: ItemWay) -> list[str]:
 def has_picture(recipe: Recipe) -> bool:
     """Whether the backdrop is a picture."""
     return recipe.background.kind == "picture"
+
+
+def is_generated(recipe: Recipe) -> bool:
+    """Whether a model draws the backdrop."""
+    return recipe.background.kind == "generated"

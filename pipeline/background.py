@@ -23,6 +23,8 @@ from pipeline.types import Alpha, Box, Image, Mask, Picture, Size, Subject
 BELOW_THE_PICTURE = 2.0
 FADE_PX = 3
 
+PaintPlace = Callable[[Image, Alpha], Image]
+"""Takes the product on an empty canvas (image, alpha), returns the place that stands behind it, of the same size."""
 Enlarge = Callable[[Image, float], Image]
 """Takes a picture and a growth > 1, returns it about that much larger; the exact size is made afterwards."""
 
@@ -36,7 +38,7 @@ class BackgroundSpec:
     strength in [0, 1] of the product's reflection in the floor.
     """
 
-    kind: Literal["solid", "gradient", "picture", "studio"] = "solid"
+    kind: Literal["solid", "gradient", "picture", "studio", "generated"] = "solid"
     color: str = "#ffffff"
     color_to: str = "#d9d9d9"
     picture: Image | None = None
@@ -100,18 +102,25 @@ def compose(
     enlarge: Enlarge | None = None,
     max_growth: float = 4.0,
     grounded: bool | None = None,
+    paint_place: PaintPlace | None = None,
 ) -> Composed:
     """Set the subject of ``picture`` on a new background of ``canvas`` = (height, width).
 
     ``fill`` is the share of the canvas that the subject's longest side takes. ``enlarge`` grows the product where it is
     too small (Lanczos if None); beyond ``max_growth`` the canvas becomes smaller instead, with a note. ``grounded``
     says whether the product stands on the floor and so throws a shadow on it (a flat lay or a hanging garment does
-    not); None: it does, unless the photo's lower edge cuts it. Same arguments, same picture.
+    not); None: it does, unless the photo's lower edge cuts it. ``paint_place`` makes a generated backdrop. Same
+    arguments, same picture.
     Raises ValueError if the subject's mask is empty or the arrays do not fit together.
     """
     frame = frame_subject(subject, canvas=canvas, fill=fill, max_growth=max_growth, grounded=grounded)
     image, alpha = cut_out(picture, subject, frame, enlarge)
-    backdrop = make_backdrop(frame, background, seed)
+    if background.kind == "generated":
+        if paint_place is None:
+            raise ValueError("background.kind is generated, but nothing is given that paints it")
+        backdrop = paint_place(image, alpha)
+    else:
+        backdrop = make_backdrop(frame, background, seed)
     composed = set_subject(backdrop, image, alpha, frame, shadow, seed, reflection=background.reflection)
     return Composed(
         image=composed,

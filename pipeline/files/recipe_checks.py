@@ -18,11 +18,22 @@ _ADDRESSES = (
     ("background", "picture"),
     ("batch", "runs"),
 )
+_CHECKPOINTS = (
+    ("subject", "detector", "detector"),
+    ("subject", "segmenter", "segmenter"),
+    ("generate", "checkpoint", "generator"),
+)
 
 
 def outside_problems(data: Json) -> list[Problem]:
     """Return what a recipe's raw ``data`` asks for that is not there. Looks at local files only, never at a network."""
-    return [*_unknown_protocols(data), *_missing_files(data), *_unknown_marketplace(data), *_unknown_checkpoints(data)]
+    return [
+        *_unknown_protocols(data),
+        *_missing_files(data),
+        *_unknown_marketplace(data),
+        *_unknown_checkpoints(data),
+        *_unfit_generation(data),
+    ]
 
 
 def _value(data: Json, section: str, field: str) -> str | None:
@@ -76,12 +87,45 @@ def _marketplaces() -> frozenset[str]:
 def _unknown_checkpoints(data: Json) -> Iterator[Problem]:
     from pipeline.models.checkpoints import checkpoints
 
-    for field in ("detector", "segmenter"):
-        wanted = _value(data, "subject", field)
+    for section, field, role in _CHECKPOINTS:
+        wanted = _value(data, section, field)
         if wanted is None:
             continue
-        known = sorted(row.id for row in checkpoints().values() if row.role == field)
+        known = sorted(row.id for row in checkpoints().values() if row.role == role)
         if wanted not in known:
             guess = did_you_mean(wanted, known)
-            there = f"The {field}s of configs/checkpoints.yaml: {', '.join(known)}."
-            yield Problem(("subject", field), " ".join(filter(None, [f'there is no "{wanted}".', guess, there])))
+            there = f"The {role}s of configs/checkpoints.yaml: {', '.join(known)}."
+            yield Problem((section, field), " ".join(filter(None, [f'there is no "{wanted}".', guess, there])))
+
+
+def _unfit_generation(data: Json) -> Iterator[Problem]:
+    """What the chosen generator cannot do, found before a minute of computing is spent."""
+    from pipeline.errors import LicenceRefused, RecipeError
+    from pipeline.models.checkpoints import check_licence, checkpoints
+    from pipeline.models.generators import refuse_unfit, sampling_of
+
+    below = data.get("generate")
+    wanted: dict[str, Json] = below if isinstance(below, dict) else {}
+    row = checkpoints().get(str(wanted.get("checkpoint", "inpaint-embedded")))
+    if _value(data, "background", "kind") != "generated" or row is None or row.role != "generator":
+        return
+    accepted = data.get("accept_licence")
+    steps, guidance = wanted.get("steps"), wanted.get("guidance")
+    negative = wanted.get("negative_prompt", "")
+    if (
+        not isinstance(steps, int | None)
+        or not isinstance(guidance, int | float | None)
+        or not isinstance(negative, str)
+    ):
+        return  # the fields' own checks tell
+    try:
+        check_licence(row, accepted if isinstance(accepted, list) else ())
+        sampling = sampling_of(row)
+        refuse_unfit(
+            row,
+            steps=sampling.steps if steps is None else steps,
+            guidance=sampling.guidance if guidance is None else guidance,
+            negative_prompt=negative,
+        )
+    except (RecipeError, LicenceRefused) as error:
+        yield Problem(("generate",), str(error))

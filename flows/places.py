@@ -1,0 +1,44 @@
+"""The stage `place`: a generated backdrop, stored by its own key so that a new shadow does not draw it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.way import ItemWay, Made
+from pipeline.types import Alpha, Image
+
+if TYPE_CHECKING:
+    from pipeline.background import PaintPlace
+
+
+def place_painter(way: ItemWay) -> PaintPlace:
+    """What `compose` calls with the product on its canvas: the place behind it, generated or out of the store."""
+
+    def paint(image: Image, alpha: Alpha) -> Image:
+        from pipeline.files.codec import decode_image
+        from pipeline.plate import enlarge_plate
+
+        plate = way.stage("place", way.keys.place, lambda: _generate(way, image, alpha))
+        canvas = (image.shape[0], image.shape[1])
+        return enlarge_plate(decode_image(plate.read("plate.png")), canvas, defocus=way.recipe.background.defocus)
+
+    return paint
+
+
+def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
+    from pipeline.files.codec import encode_image
+    from pipeline.models.generators import load_generator
+    from pipeline.passes.inpaint import Wish
+    from pipeline.plate import generate_plate
+
+    wanted = way.recipe.generate
+    generator = load_generator(wanted.checkpoint, accept_licence=way.recipe.accept_licence)
+    wish = Wish(
+        prompt=way.recipe.background.prompt or "",
+        negative_prompt=wanted.negative_prompt,
+        seed=way.seed,
+        steps=wanted.steps,
+        guidance=wanted.guidance,
+    )
+    plate = generate_plate(generator, image, alpha, wish)
+    return {"plate.png": encode_image(plate)}, {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
