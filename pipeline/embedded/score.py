@@ -11,11 +11,13 @@ import numpy as np
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import load_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, label_map
+from pipeline.embedded.train.findings import detection_scores, find_phrases
 from pipeline.embedded.train.sam import mean_iou
 from pipeline.errors import RecipeError, WeightsMissing
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 """Where shipped weights lie, a folder a model."""
+DETECTOR: Final = WEIGHTS / "grounding-dino-tiny-embedded"
 
 
 def held_out(scenes: int, *, seed: int = 0, size_px: int = 256) -> SceneCache:
@@ -39,36 +41,57 @@ def held_out(scenes: int, *, seed: int = 0, size_px: int = 256) -> SceneCache:
 
 
 def score_sam(
-    folder: Path = WEIGHTS / "sam-tiny", *, scenes: int = 200, seed: int = 0, jitter: float = 0.0
+    folder: Path = WEIGHTS / "sam-tiny",
+    *,
+    scenes: int = 200,
+    seed: int = 0,
+    jitter: float = 0.0,
+    detector: Path | None = None,
 ) -> dict[str, float]:
-    """Mean IoU of masks from the true boxes, whose edges may be moved by ``jitter`` of their sides.
+    """Mean IoU of masks from boxes: the true ones, the true ones moved, or those that a detector found.
 
-    Keys: ``mean_iou``, ``over_0.8`` (share of masks above IoU 0.8), and the mean of each kind of thing.
+    Args:
+        folder: the segmenter.
+        scenes: how many held-out scenes.
+        seed: the first one's.
+        jitter: the true boxes' edges are moved by a normal share of their sides.
+        detector: the folder of a detector, whose best box for a thing's first phrase is then taken instead; only
+            things with phrases count.
+
+    Returns:
+        ``mean_iou``, ``over_0.8`` (share of masks above IoU 0.8), and the mean of each kind of thing.
     """
-    sam = load_sam(folder)
-    return mean_iou(
-        sam, held_out(scenes, seed=seed), side=int(sam.image_encoder.img_size), scenes=scenes, jitter=jitter
-    )
+    sam, cache = load_sam(folder), held_out(scenes, seed=seed)
+    boxes = None
+    if detector is not None:
+        side = cache.images.shape[1]
+        findings = find_phrases(*open_detector(detector), cache, scenes=scenes)
+        boxes = {(f.scene, f.phrase): tuple((f.boxes[0] * side).tolist()) for f in findings}
+    return mean_iou(sam, cache, side=int(sam.image_encoder.img_size), scenes=scenes, jitter=jitter, boxes=boxes)
 
 
-def score_detector(
-    folder: Path = WEIGHTS / "grounding-dino-tiny", *, scenes: int = 200, seed: int = 0
-) -> dict[str, float]:
-    """Recall and precision at thresholds 0.2 to 0.5, one caption a phrase, and where the scores lie.
+def open_detector(folder: Path) -> tuple[Any, Any]:
+    """A folder's detector in float32 and its tokenizer, by transformers.
 
     Raises:
         WeightsMissing: the folder holds no detector.
     """
     from transformers import AutoTokenizer, GroundingDinoForObjectDetection
 
-    from pipeline.embedded.train.detector import score_phrases
-
     if not (folder / "model.safetensors").exists():
         raise WeightsMissing(f"{folder} holds no tiny detector; train it: seamline studio train detector")
     model: Any = GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True)
-    model = model.float().eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return score_phrases(model, tokenizer, held_out(scenes, seed=seed), scenes=scenes)
+    return model.float().eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def score_detector(folder: Path = DETECTOR, *, scenes: int = 200, seed: int = 0) -> dict[str, float]:
+    """AP50, recall and precision at thresholds, and where the scores lie: see ``detection_scores``.
+
+    Raises:
+        WeightsMissing: the folder holds no detector.
+    """
+    model, tokenizer = open_detector(folder)
+    return detection_scores(find_phrases(model, tokenizer, held_out(scenes, seed=seed), scenes=scenes))
 
 
 SCORES: Final[Mapping[str, Callable[..., dict[str, float]]]] = {"sam": score_sam, "detector": score_detector}

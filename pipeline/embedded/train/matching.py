@@ -2,8 +2,9 @@
 
 transformers' own cannot train it: its proposals get no gradient, and its targets shift in a batch.
 
-Each decoder layer's queries are matched one to one with the boxes (Hungarian, as in DETR, arXiv 2005.12872); the
-encoder's proposals one to many, so that they learn which places hold things at all.
+A decoder layer's boxes have the query that is matched to them (Hungarian, as in DETR, arXiv 2005.12872), and those that
+lie on them. The encoder's proposals are taught densely, as in FCOS (arXiv 1904.01355): every place on a named thing
+says its phrase and regresses its box, the smallest thing's where several lie.
 """
 
 from __future__ import annotations
@@ -12,15 +13,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 ALPHA: Final = 0.25
-MANY: Final = 6
+ON_BOX: Final = 0.6
+"""IoU with a thing's box from which any query answers for it."""
+ON_THING: Final = 0.5
+"""Share of a cell that a thing must cover to be its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What one picture's caption names: ``boxes`` (n, 4) centre and sides in [0, 1], and each box's token positions."""
+    """What one picture's caption names.
+
+    Attributes:
+        boxes: (n, 4) centre and sides in [0, 1].
+        tokens: each box's token positions.
+        masks: (n, h, w) float32, each thing's pixels, at any size of the picture's aspect.
+    """
 
     boxes: Any
     tokens: tuple[tuple[int, ...], ...]
+    masks: Any
 
 
 def box_ops() -> Any:
@@ -37,18 +48,18 @@ def corners(boxes: Any) -> Any:
     return torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
 
 
-def focal(logits: Any, target: Any) -> Any:
+def focal(logits: Any, target: Any, alpha: float = ALPHA) -> Any:
     """Sigmoid focal loss per element (Lin et al., arXiv 1708.02002)."""
     import torch.nn.functional as F  # noqa: N812
 
     p = logits.sigmoid()
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     right = p * target + (1 - p) * (1 - target)
-    return (ALPHA * target + (1 - ALPHA) * (1 - target)) * entropy * (1 - right) ** 2
+    return (alpha * target + (1 - alpha) * (1 - target)) * entropy * (1 - right) ** 2
 
 
-def match(logits: Any, boxes: Any, target: Target, many: int) -> tuple[Any, Any]:
-    """Which query answers for which box: two index tensors. ``many`` queries a box if above 1, else Hungarian."""
+def match(logits: Any, boxes: Any, target: Target) -> tuple[Any, Any]:
+    """Which query answers for which box, one to one (Hungarian): two index tensors."""
     import torch
     from scipy.optimize import linear_sum_assignment
 
@@ -61,37 +72,92 @@ def match(logits: Any, boxes: Any, target: Target, many: int) -> tuple[Any, Any]
         miss = (1 - ALPHA) * p**2 * -(1 - p + 1e-8).log()
         cost = 2 * (hit - miss) @ weights.T + 5 * torch.cdist(boxes, target.boxes, p=1)
         cost = cost - 2 * box_ops().generalized_box_iou(corners(boxes), corners(target.boxes))
-        if many == 1:
-            queries, things = linear_sum_assignment(cost.numpy())
-            return torch.as_tensor(queries), torch.as_tensor(things)
-        cheap, at = cost.topk(min(many, len(cost)), 0, largest=False)
-        kept = torch.full_like(cost, 1e9).scatter_(0, at, cheap)
-        lowest, thing = kept.min(1)
-        queries = torch.where(lowest < 1e8)[0]
-        return queries, thing[queries]
+        queries, things = linear_sum_assignment(cost.numpy())
+    return torch.as_tensor(queries), torch.as_tensor(things)
 
 
-def layer_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target], many: int = 1) -> Any:
-    """Loss of one layer's answers: ``logits`` (B, Q, L), ``boxes`` (B, Q, 4), ``mask`` (B, L) of real tokens."""
+def answering(logits: Any, boxes: Any, target: Target) -> tuple[Any, Any]:
+    """Which queries answer for which box: the one matched to it, and every other that lies on it already.
+
+    The others would teach each other down until no score is high; non-maximum suppression, which follows anyway,
+    makes one of them.
+    """
+    import torch
+
+    queries, things = match(logits, boxes, target)
+    overlap = box_ops().box_iou(corners(boxes.detach()), corners(target.boxes))
+    near = overlap >= ON_BOX
+    near[queries, things] = False
+    more = near.nonzero()
+    return torch.cat([queries, more[:, 0]]), torch.cat([things, more[:, 1]])
+
+
+def placed(found: Any, truth: Any) -> Any:
+    """L1 and generalised IoU loss of pairs of boxes, summed."""
+    import torch.nn.functional as F  # noqa: N812
+
+    overlap = box_ops().generalized_box_iou_loss(corners(found), corners(truth), reduction="sum")
+    return 5 * F.l1_loss(found, truth, reduction="sum") + 2 * overlap
+
+
+def layer_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target]) -> Any:
+    """Loss of a decoder layer: ``logits`` (B, Q, L), ``boxes`` (B, Q, 4), ``mask`` (B, L) of real tokens."""
+    import torch
+
+    own = logits[:, :, : mask.shape[1]]
+    wanted = torch.zeros_like(own)
+    found, truth = [], []
+    for row, target in enumerate(targets):
+        if len(target.boxes):
+            queries, things = answering(own[row], boxes[row], target)
+            for query, thing in zip(queries.tolist(), things.tolist(), strict=True):
+                wanted[row, query, list(target.tokens[thing])] = 1
+            found.append(boxes[row][queries])
+            truth.append(target.boxes[things])
+    real = mask[:, None].bool().expand_as(own)
+    count = max(1, sum(len(f) for f in found))
+    total = 4 * focal(own[real], wanted[real], alpha=0.5).sum()
+    if found:
+        total = total + placed(torch.cat(found), torch.cat(truth))
+    return total / count
+
+
+def places(target: Target, shapes: list[tuple[int, int]]) -> Any:
+    """(n, N) bool: which cells of all levels lie on each thing; a thing too small for any has its best cell."""
     import torch
     import torch.nn.functional as F  # noqa: N812
 
-    total = logits.new_zeros(())
-    count = max(1, sum(len(t.boxes) for t in targets))
+    shares = [F.adaptive_avg_pool2d(target.masks[None], shape)[0].flatten(1) for shape in shapes]
+    covered = torch.cat([s >= ON_THING for s in shares], 1)
+    finest = torch.zeros_like(covered)
+    finest.scatter_(1, shares[0].argmax(1, keepdim=True), True)
+    return covered | finest
+
+
+def proposals_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target], shapes: list[tuple[int, int]]) -> Any:
+    """Loss of the encoder at every cell of levels of ``shapes``: ``logits`` (B, N, L), ``boxes`` (B, N, 4)."""
+    import torch
+
+    own = logits[:, :, : mask.shape[1]]
+    wanted = torch.zeros_like(own)
+    found, truth = [], []
     for row, target in enumerate(targets):
-        own = logits[row, :, : mask.shape[1]][:, mask[row].bool()]
-        wanted = torch.zeros_like(own)
         if not len(target.boxes):
-            total = total + 2 * focal(own, wanted).sum() / many
             continue
-        queries, things = match(own, boxes[row], target, many)
-        for query, thing in zip(queries.tolist(), things.tolist(), strict=True):
-            wanted[query, list(target.tokens[thing])] = 1
-        share = len(target.boxes) / len(queries)
-        found, truth = boxes[row][queries], target.boxes[things]
-        overlap = box_ops().generalized_box_iou(corners(found), corners(truth)).diag()
-        placed = 5 * F.l1_loss(found, truth, reduction="sum") + 2 * (1 - overlap).sum()
-        total = total + 2 * focal(own, wanted).sum() * (share if many > 1 else 1) + placed * share
+        on = places(target, shapes)
+        for thing, tokens in enumerate(target.tokens):
+            cells = on[thing].nonzero()[:, 0]
+            wanted[row, cells[:, None], torch.tensor(tokens)[None]] = 1
+        areas = target.boxes[:, 2] * target.boxes[:, 3]
+        smallest = torch.where(on, areas[:, None], torch.inf).min(0).indices
+        cells = on.any(0).nonzero()[:, 0]
+        found.append(boxes[row][cells])
+        truth.append(target.boxes[smallest[cells]])
+    real = mask[:, None].bool().expand_as(own)
+    count = max(1, sum(len(f) for f in found))
+    total = 2 * focal(own[real], wanted[real]).sum()
+    if found:
+        total = total + placed(torch.cat(found), torch.cat(truth))
     return total / count
 
 
@@ -120,6 +186,12 @@ def answers(model: Any, pixels: Any, ids: Any, mask: Any) -> tuple[Any, list[tup
     return out, layers
 
 
+def level_shapes(pixels: Any, levels: int) -> list[tuple[int, int]]:
+    """Height and width of the encoder's levels, finest (8 px) first."""
+    height, width = pixels.shape[-2:]
+    return [(-(-height // 2**power), -(-width // 2**power)) for power in range(3, 3 + levels)]
+
+
 def detection_loss(model: Any, pixels: Any, ids: Any, mask: Any, targets: list[Target]) -> Any:
     """Loss of all decoder layers and of the encoder's proposals."""
     import torch
@@ -128,4 +200,5 @@ def detection_loss(model: Any, pixels: Any, ids: Any, mask: Any, targets: list[T
     total = sum(layer_loss(logits, boxes, mask, targets) for logits, boxes in layers)
     raw = out.enc_outputs_coord_logits
     raw = torch.where(torch.isfinite(raw), raw, torch.full_like(raw, 30.0)).clamp(-30, 30)
-    return total + layer_loss(out.enc_outputs_class, raw.sigmoid(), mask, targets, many=MANY)
+    shapes = level_shapes(pixels, model.config.num_feature_levels)
+    return total + proposals_loss(out.enc_outputs_class, raw.sigmoid(), mask, targets, shapes)

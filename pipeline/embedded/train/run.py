@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipeline.embedded.sam import TINY, save_sam
 from pipeline.embedded.scene import RENDERER_VERSION
+from pipeline.embedded.train.backbone import train_backbone
 from pipeline.embedded.train.data import build_cache
 from pipeline.embedded.train.detector import train_detector
 from pipeline.embedded.train.loop import Schedule
@@ -20,7 +21,8 @@ RESTAGE_SCENES: Final = 14_000
 VALID_SCENES: Final = 400
 SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=4_000, rate=6e-4, anneal=0.6)
-DETECTOR: Final = Schedule(steps=20_000, rate=6e-4, weight_decay=1e-4)
+BACKBONE: Final = Schedule(steps=2_400, rate=1e-3, warmup=60, average=0.99, clip=5.0)
+DETECTOR: Final = Schedule(steps=3_600, rate=8e-4, warmup=100, anneal=0.35, average=0.995)
 
 
 def averaged(folder: Path) -> dict[str, Any]:
@@ -56,9 +58,11 @@ def train_sam(runs: Path) -> None:
 
 
 def train_grounding_dino(runs: Path) -> None:
-    """The detector."""
+    """The detector: its backbone by itself, then all of it."""
     scenes, valid = prepare(runs)
-    train_detector(runs / "detector", scenes, schedule=DETECTOR, valid=valid)
+    train_backbone(runs / "backbone", scenes, schedule=BACKBONE)
+    start = runs / "backbone" / "checkpoint.pt"
+    train_detector(runs / "detector", scenes, schedule=DETECTOR, start=start, valid=valid)
 
 
 def export_sam(runs: Path, folder: Path) -> None:
@@ -69,8 +73,9 @@ def export_sam(runs: Path, folder: Path) -> None:
 def export_detector(runs: Path, folder: Path) -> None:
     """Write the detector's averaged weights as a folder that loads."""
     from pipeline.embedded.detector import save_detector
+    from pipeline.embedded.train.detector import detector_of
 
-    save_detector(averaged(runs / "detector"), folder)
+    save_detector(detector_of(averaged(runs / "detector")), folder)
 
 
 def train_restaging(runs: Path) -> None:

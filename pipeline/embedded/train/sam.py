@@ -7,6 +7,7 @@ interpolated) and trained on. Loss: cross-entropy over the box's area, dice, and
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,20 @@ def train_stage(
     run.train(loss_of, evaluate)
 
 
-def mean_iou(sam: Any, cache: SceneCache, *, side: int, scenes: int, jitter: float = 0.0) -> dict[str, float]:
-    """Mean IoU from true boxes on the first scenes of a cache, at the cache's own size, by name and in all."""
+def mean_iou(
+    sam: Any,
+    cache: SceneCache,
+    *,
+    side: int,
+    scenes: int,
+    jitter: float = 0.0,
+    boxes: Mapping[tuple[int, str], tuple[float, ...]] | None = None,
+) -> dict[str, float]:
+    """Mean IoU on the first scenes of a cache, at the cache's own size, by name and in all.
+
+    From true boxes, jittered if wanted; or, if ``boxes`` (by scene and phrase, in the cache's pixels) are given,
+    from the box of a thing's first phrase, for things that have one.
+    """
     import torch
     import torch.nn.functional as F  # noqa: N812
 
@@ -152,11 +165,16 @@ def mean_iou(sam: Any, cache: SceneCache, *, side: int, scenes: int, jitter: flo
             small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) if side != native else image
             pixels = torch.from_numpy(small.astype(np.float32)).permute(2, 0, 1)[None]
             things: list[Thing] = [t for t in cache.things[index] if cache.mask(index, t).sum() >= 80]
+            if boxes is not None:
+                things = [t for t in things if t.phrases and (index, t.phrases[0]) in boxes]
             if not things:
                 continue
             embedding = sam.image_encoder((pixels - sam.pixel_mean) / sam.pixel_std)
-            boxes = torch.from_numpy(np.stack([jittered(t.box, rng, jitter) for t in things])) * (side / native)
-            logits, _ = _decode(sam, embedding, boxes)
+            if boxes is None:
+                prompts = np.stack([jittered(t.box, rng, jitter) for t in things])
+            else:
+                prompts = np.array([boxes[index, t.phrases[0]] for t in things], np.float32)
+            logits, _ = _decode(sam, embedding, torch.from_numpy(prompts) * (side / native))
             masks = (F.interpolate(logits[:, None], (native, native), mode="bilinear")[:, 0] > 0).numpy()
             for thing, mask in zip(things, masks, strict=True):
                 truth = cache.mask(index, thing)

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from pipeline.embedded.captions import SYNONYMS
-from pipeline.embedded.detector import build_detector, build_tokenizer, save_detector
+from pipeline.embedded.detector import build_tokenizer
 from pipeline.embedded.palette import DYES
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import TINY, build_sam, fit_state, load_sam, save_sam
-from pipeline.embedded.score import card, held_out, score_detector, score_sam
+from pipeline.embedded.score import card, held_out, score_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, build_cache, label_map, open_cache
-from pipeline.embedded.train.detector import absent_phrases, batch_of, encode, train_detector
 from pipeline.embedded.train.loop import Schedule, Training
-from pipeline.embedded.train.matching import Target, detection_loss, match
+from pipeline.embedded.train.phrases import encode
 from pipeline.embedded.train.run import averaged, train
 from pipeline.embedded.train.sam import jittered, train_stage
 from pipeline.errors import ModelError, RecipeError, WeightsMissing
@@ -158,58 +157,6 @@ def test_the_vocabulary_spells_every_phrase(tmp_path):
         assert [ids[0], ids[-2], ids[-1]] == [101, 1012, 102]
         assert spans[0] == tuple(range(1, len(ids) - 2))
         assert ids[1:-1] == tokenizer(f"{phrase} .")["input_ids"][1:-1]
-
-
-def test_absent_phrases_name_nothing_that_is_there(cache):
-    rng = np.random.default_rng(0)
-    for things in cache.things:
-        kinds = {t.name for t in things}
-        for phrase in absent_phrases(things, rng, 30):
-            assert not any(phrase in t.phrases for t in things)
-            assert phrase.rsplit(" ", 1)[-1] not in kinds
-
-
-def test_batches_name_the_boxes_that_they_hold(cache, tmp_path):
-    tokenizer = build_tokenizer(tmp_path)
-    pixels, ids, mask, targets = batch_of(cache, tokenizer, np.random.default_rng(3), 8)
-    assert pixels.shape == (8, 3, 128, 128)
-    assert ids.shape == mask.shape
-    assert any(len(t.boxes) for t in targets)
-    for row, target in enumerate(targets):
-        assert len(target.boxes) == len(target.tokens)
-        assert ((target.boxes >= 0) & (target.boxes <= 1)).all()
-        for tokens in target.tokens:
-            assert all(200 <= int(ids[row, t]) < 600 for t in tokens)
-
-
-def test_matching_gives_each_box_the_query_that_lies_on_it():
-    boxes = torch.tensor([[0.2, 0.2, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.5, 0.5, 0.9, 0.9]])
-    logits = torch.full((3, 4), -3.0)
-    target = Target(boxes=boxes[[1, 0]], tokens=((1,), (2,)))
-    queries, things = match(logits, boxes, target, 1)
-    assert dict(zip(queries.tolist(), things.tolist(), strict=True)) == {1: 0, 0: 1}
-
-
-def test_the_detectors_loss_reaches_every_part_of_it(cache, tmp_path):
-    torch.manual_seed(0)
-    model = build_detector()
-    loss = detection_loss(model, *batch_of(cache, build_tokenizer(tmp_path), np.random.default_rng(0), 2))
-    loss.backward()
-    idle = [n for n, p in model.named_parameters() if p.grad is None and "pooler" not in n]
-    assert not [
-        n
-        for n in idle
-        if "enc_output" in n or "encoder_output" in n or "bbox" in n or ("swin" in n and "swin.layernorm" not in n)
-    ]
-
-
-def test_the_detector_trains_saves_and_is_scored(scenes, tmp_path):
-    train_detector(tmp_path / "run", scenes, schedule=Schedule(steps=2, rate=1e-4), batch=2)
-    save_detector(averaged(tmp_path / "run"), tmp_path / "folder")
-    scores = score_detector(tmp_path / "folder", scenes=2)
-    assert set(scores) >= {"recall_0.35", "precision_0.35", "absent_score_p90"}
-    with pytest.raises(WeightsMissing, match="studio train detector"):
-        score_detector(tmp_path / "nothing", scenes=1)
 
 
 def test_a_perfect_and_an_empty_segmenter_score_as_they_should(tmp_path, monkeypatch):

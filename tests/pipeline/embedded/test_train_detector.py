@@ -1,0 +1,201 @@
+"""The detector's training: true phrases and boxes, losses that reach every part, exact resume, honest scores."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.embedded.detector import build_detector, build_tokenizer, save_detector
+from pipeline.embedded.score import score_detector, score_sam
+from pipeline.embedded.train.backbone import KINDS, coverage, into_detector, train_backbone
+from pipeline.embedded.train.data import SceneCache, build_cache, open_cache
+from pipeline.embedded.train.detector import batch_of, build_student, detector_of, student_loss, train_detector
+from pipeline.embedded.train.findings import Finding, average_precision, detection_scores, judged
+from pipeline.embedded.train.loop import Schedule, Training
+from pipeline.embedded.train.matching import Target, answering, level_shapes, match, places
+from pipeline.embedded.train.phrases import absent_phrases, called, choose_phrases
+from pipeline.embedded.train.run import averaged
+from pipeline.embedded.train.views import SHAPES, view
+from pipeline.errors import WeightsMissing
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    build_cache(folder, 6, first_seed=0, size_px=128)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(scenes) -> SceneCache:
+    return open_cache(scenes)
+
+
+def test_absent_phrases_name_nothing_that_is_there(cache):
+    rng = np.random.default_rng(0)
+    for things in cache.things:
+        kinds = {t.name for t in things}
+        for phrase in absent_phrases(things, rng, 30):
+            assert not any(phrase in called(t) for t in things)
+            assert phrase.rsplit(" ", 1)[-1] not in kinds
+
+
+def test_captions_name_what_is_seen_and_never_call_absent_what_was_cut_off(cache):
+    rng = np.random.default_rng(0)
+    scene = next(things for things in cache.things if len(things) > 3)
+    hidden = {phrase for thing in scene[1:] for phrase in called(thing)} - set(called(scene[0]))
+    for _ in range(50):
+        assert not hidden & set(choose_phrases(scene[:1], rng, scene))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_views_keep_boxes_on_their_things(cache, shape):
+    rng = np.random.default_rng(1)
+    checked = 0
+    for index in [*range(len(cache))] * 4:
+        seen = view(cache, index, rng, shape)
+        assert seen.pixels.shape == (*shape, 3)
+        height, width = seen.labels.shape
+        for thing, (x, y, w, h) in zip(seen.things, seen.boxes, strict=True):
+            rows, columns = np.isin(seen.labels, thing.labels).nonzero()
+            if len(rows) > 40 and len(thing.labels) == 1:
+                found = [columns.min() / width, rows.min() / height, columns.max() / width, rows.max() / height]
+                assert np.allclose(found, [x - w / 2, y - h / 2, x + w / 2, y + h / 2], atol=0.06)
+                checked += 1
+    assert checked > 10
+
+
+def test_cells_say_which_kind_covers_them(cache):
+    seen = view(cache, 0, np.random.default_rng(2), (128, 128))
+    shares = coverage(seen)
+    assert shares.shape == (16, 16, len(KINDS))
+    thing = next(t for t in seen.things if t.name in KINDS)
+    share = np.isin(seen.labels, thing.labels).mean()
+    assert shares[..., KINDS.index(thing.name)].mean() == pytest.approx(share, abs=1e-6)
+
+
+def test_batches_name_the_boxes_that_they_hold(cache, tmp_path):
+    tokenizer = build_tokenizer(tmp_path)
+    pixels, ids, mask, targets, shares = batch_of(cache, tokenizer, np.random.default_rng(3), 8)
+    assert pixels.shape[:2] == (8, 3)
+    assert shares.shape[1:3] == tuple(side // 8 for side in pixels.shape[2:])
+    assert ids.shape == mask.shape
+    assert any(len(t.boxes) for t in targets)
+    for row, target in enumerate(targets):
+        assert len(target.boxes) == len(target.tokens) == len(target.masks)
+        assert ((target.boxes >= 0) & (target.boxes <= 1)).all()
+        for tokens in target.tokens:
+            assert all(200 <= int(ids[row, t]) < 600 for t in tokens)
+
+
+def test_matching_gives_each_box_the_query_that_lies_on_it():
+    boxes = torch.tensor([[0.2, 0.2, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.5, 0.5, 0.9, 0.9]])
+    target = Target(boxes=boxes[[1, 0]], tokens=((1,), (2,)), masks=torch.zeros(2, 8, 8))
+    queries, things = match(torch.full((3, 4), -3.0), boxes, target)
+    assert dict(zip(queries.tolist(), things.tolist(), strict=True)) == {1: 0, 0: 1}
+
+
+def test_queries_that_lie_on_a_box_answer_for_it_too():
+    boxes = torch.tensor([[0.2, 0.2, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.71, 0.7, 0.2, 0.2], [0.5, 0.5, 0.9, 0.9]])
+    target = Target(boxes=boxes[[1, 0]], tokens=((1,), (2,)), masks=torch.zeros(2, 8, 8))
+    queries, things = answering(torch.full((4, 4), -3.0), boxes, target)
+    assert sorted(zip(queries.tolist(), things.tolist(), strict=True)) == [(0, 1), (1, 0), (2, 0)]
+
+
+def test_places_are_covered_cells_and_a_small_thing_has_one():
+    masks = torch.zeros(2, 64, 64)
+    masks[0, :32, :32] = 1
+    masks[1, 40, 41] = 1
+    target = Target(boxes=torch.zeros(2, 4), tokens=((1,), (1,)), masks=masks)
+    shapes = level_shapes(torch.zeros(1, 3, 128, 128), 4)
+    assert shapes == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    on = places(target, shapes)
+    assert on.sum(1).tolist() == [64 + 16 + 4 + 1, 1]
+    assert on[1].nonzero().item() == 10 * 16 + 10
+
+
+def test_the_losses_reach_every_part(cache, tmp_path):
+    torch.manual_seed(0)
+    student = build_student(None)
+    detected, dense = student_loss(student, *batch_of(cache, build_tokenizer(tmp_path), np.random.default_rng(0), 2))
+    (detected + dense).backward()
+    idle = {n for n, p in student.named_parameters() if p.grad is None}
+    assert not [n for n in idle if "pooler" not in n and "swin.layernorm" not in n and "text_backbone" not in n]
+
+
+def test_a_trained_backbone_becomes_the_detectors(scenes, tmp_path):
+    train_backbone(tmp_path, scenes, schedule=Schedule(steps=2, rate=1e-3, warmup=1), batch=2)
+    average = averaged(tmp_path)
+    student = build_student(tmp_path / "checkpoint.pt").state_dict()
+    name = "backbone.conv_encoder.model.swin.embeddings.patch_embeddings.projection.weight"
+    assert torch.equal(student[f"detector.model.{name}"], average[name])
+    assert torch.equal(student["heads.0.weight"], average["heads.0.weight"])
+    with pytest.raises(ValueError, match="the detector lacks"):
+        into_detector({"backbone.other": torch.zeros(1)}, build_detector())
+
+
+def test_a_detector_that_was_stopped_ends_as_one_that_was_not_and_is_scored(scenes, tmp_path, monkeypatch):
+    schedule = Schedule(steps=4, rate=1e-4, warmup=1)
+    train_detector(tmp_path / "whole", scenes, schedule=schedule, batch=2)
+    monkeypatch.setattr("pipeline.embedded.train.detector.Training", partial(Training, save_every=2))
+    calls: list[int] = []
+
+    def stop(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return student_loss(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.embedded.train.detector.student_loss", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2)
+    assert torch.load(tmp_path / "halves" / "checkpoint.pt", weights_only=True)["step"] == 2
+    train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2)
+    whole, halves = averaged(tmp_path / "whole"), averaged(tmp_path / "halves")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+    save_detector(detector_of(whole), tmp_path / "folder")
+    scores = score_detector(tmp_path / "folder", scenes=2)
+    assert set(scores) >= {"ap50", "recall_0.35", "precision_0.35", "present_over_0.35", "absent_under_0.25"}
+    assert scores["ap50"] < 0.3
+    with pytest.raises(WeightsMissing, match="studio train detector"):
+        score_detector(tmp_path / "nothing", scenes=1)
+    with pytest.raises(WeightsMissing, match="studio train detector"):
+        score_sam(scenes=1, detector=tmp_path / "nothing")
+
+
+def finding(boxes, scores, truth) -> Finding:
+    return Finding(
+        scene=0,
+        phrase="x",
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        truth=np.array(truth, np.float32).reshape(-1, 4),
+    )
+
+
+HERE, THERE = (0.1, 0.1, 0.4, 0.4), (0.5, 0.5, 0.9, 0.9)
+
+
+def test_a_box_is_right_once():
+    found = finding([HERE, (0.1, 0.1, 0.4, 0.42), THERE], [0.9, 0.8, 0.7], [HERE, THERE])
+    assert judged(found).tolist() == [True, False, True]
+    assert judged(finding([HERE], [0.9], [])).tolist() == [False]
+
+
+def test_average_precision_is_the_area_under_precision():
+    right, scores = np.array([True, False, True]), np.array([0.9, 0.8, 0.7], np.float32)
+    assert average_precision(right, scores, 2) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision(right, scores, 4) == pytest.approx((1 + 2 / 3) / 4)
+
+
+def test_a_perfect_detector_scores_one_and_a_blind_one_zero():
+    perfect = [finding([HERE, THERE], [0.9, 0.1], [HERE]), finding([THERE], [0.1], [])]
+    scores = detection_scores(perfect)
+    assert [scores[n] for n in ("ap50", "recall_0.5", "precision_0.5", "top1_right", "separation")] == [1] * 5
+    assert scores["present_over_0.35"] == scores["absent_under_0.25"] == 1
+    blind = detection_scores([finding([THERE], [0.3], [HERE]), finding([THERE], [0.4], [])])
+    assert [blind[n] for n in ("ap50", "recall_0.25", "precision_0.25", "top1_right", "separation")] == [0] * 5
