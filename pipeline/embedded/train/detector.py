@@ -61,6 +61,7 @@ def batch_of(
                 boxes=torch.from_numpy(seen.boxes[[at for at, _ in pairs]].reshape(-1, 4)),
                 tokens=tuple(span for _, span in pairs),
                 masks=torch.from_numpy(masks.reshape(-1, *seen.labels.shape)),
+                asked=tuple(spans),
             )
         )
     return normalised(np.stack(pictures)), *padded(captions), targets, torch.from_numpy(np.stack(shares))

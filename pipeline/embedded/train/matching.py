@@ -27,11 +27,13 @@ class Target:
         boxes: (n, 4) centre and sides in [0, 1].
         tokens: each box's token positions.
         masks: (n, h, w) float32, each thing's pixels, at any size of the picture's aspect.
+        asked: the token positions of every phrase of the caption, present or absent.
     """
 
     boxes: Any
     tokens: tuple[tuple[int, ...], ...]
     masks: Any
+    asked: tuple[tuple[int, ...], ...] = ()
 
 
 def box_ops() -> Any:
@@ -119,7 +121,28 @@ def layer_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target]) -> Any
     total = 4 * focal(own[real], wanted[real], alpha=0.5).sum()
     if found:
         total = total + placed(torch.cat(found), torch.cat(truth))
-    return total / count
+    return total / count + 2 * presence_loss(own, wanted, targets)
+
+
+def presence_loss(logits: Any, wanted: Any, targets: list[Target]) -> Any:
+    """Cross-entropy of each asked phrase's best score: of all queries if it is absent, of the right ones if present.
+
+    The focal loss hardly minds a score of 0.3 for what is not there, and thresholds do.
+    """
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    best, present = [], []
+    for row, target in enumerate(targets):
+        for tokens in target.asked:
+            right = wanted[row, :, tokens[0]] > 0
+            there = bool(right.any())
+            own = logits[row][right] if there else logits[row]
+            best.append(own[:, list(tokens)].max())
+            present.append(float(there))
+    if not best:
+        return logits.new_zeros(())
+    return F.binary_cross_entropy_with_logits(torch.stack(best), torch.tensor(present))
 
 
 def places(target: Target, shapes: list[tuple[int, int]]) -> Any:

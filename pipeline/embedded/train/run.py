@@ -22,7 +22,7 @@ VALID_SCENES: Final = 400
 SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=4_000, rate=6e-4, anneal=0.6)
 BACKBONE: Final = Schedule(steps=2_400, rate=1e-3, warmup=60, average=0.99, clip=5.0)
-DETECTOR: Final = Schedule(steps=3_600, rate=8e-4, warmup=100, anneal=0.35, average=0.995)
+DETECTOR: Final = Schedule(steps=3_500, rate=8e-4, warmup=100, average=0.995)
 
 
 def averaged(folder: Path) -> dict[str, Any]:

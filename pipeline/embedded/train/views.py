@@ -16,6 +16,8 @@ SHAPES: tuple[tuple[int, int], ...] = ((128, 128), (168, 128), (128, 168))
 SHARES = (0.55, 0.35, 0.1)
 SEEN = 0.6
 """A thing whose box keeps less than this share of its area inside the crop is not asked for."""
+LONGEST = 0.98
+"""Sides of boxes end here: beyond 0.999 the two packages clamp their refinement differently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,4 +78,5 @@ def _inside(
     y0, y1 = (min(max(y - top, 0), height) for y in (box[1], box[3]))
     if (x1 - x0) * (y1 - y0) < SEEN * (box[2] - box[0]) * (box[3] - box[1]):
         return None
-    return (x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height
+    sides = min((x1 - x0) / width, LONGEST), min((y1 - y0) / height, LONGEST)
+    return (x0 + x1) / 2 / width, (y0 + y1) / 2 / height, *sides

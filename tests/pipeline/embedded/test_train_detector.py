@@ -14,7 +14,7 @@ from pipeline.embedded.train.data import SceneCache, build_cache, open_cache
 from pipeline.embedded.train.detector import batch_of, build_student, detector_of, student_loss, train_detector
 from pipeline.embedded.train.findings import Finding, average_precision, detection_scores, judged
 from pipeline.embedded.train.loop import Schedule, Training
-from pipeline.embedded.train.matching import Target, answering, level_shapes, match, places
+from pipeline.embedded.train.matching import Target, answering, level_shapes, match, places, presence_loss
 from pipeline.embedded.train.phrases import absent_phrases, called, choose_phrases
 from pipeline.embedded.train.run import averaged
 from pipeline.embedded.train.views import SHAPES, view
@@ -102,6 +102,18 @@ def test_queries_that_lie_on_a_box_answer_for_it_too():
     target = Target(boxes=boxes[[1, 0]], tokens=((1,), (2,)), masks=torch.zeros(2, 8, 8))
     queries, things = answering(torch.full((4, 4), -3.0), boxes, target)
     assert sorted(zip(queries.tolist(), things.tolist(), strict=True)) == [(0, 1), (1, 0), (2, 0)]
+
+
+def test_scores_of_absent_phrases_go_down_and_of_present_ones_up():
+    logits = torch.zeros(1, 3, 4, requires_grad=True)
+    wanted = torch.zeros(1, 3, 4)
+    wanted[0, 2, 1] = 1
+    target = Target(boxes=torch.zeros(1, 4), tokens=((1,),), masks=torch.zeros(1, 8, 8), asked=((1,), (2, 3)))
+    presence_loss(logits, wanted, [target]).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 2, 1] < 0
+    assert logits.grad[0, :, 1].count_nonzero() == 1
+    assert logits.grad[0, :, 2:].sum() > 0
 
 
 def test_places_are_covered_cells_and_a_small_thing_has_one():
