@@ -40,7 +40,8 @@ def load(row: Checkpoint, place: Path, controls: Mapping[str, Path], device: str
                 ControlNetModel.from_pretrained(folder, dtype=dtype, local_files_only=True)
                 for folder in controls.values()
             ]
-            pipe = StableDiffusionControlNetInpaintPipeline.from_pretrained(place, controlnet=nets, **common)
+            one_or_all = nets[0] if len(nets) == 1 else nets
+            pipe = StableDiffusionControlNetInpaintPipeline.from_pretrained(place, controlnet=one_or_all, **common)
         else:
             pipe = StableDiffusionInpaintPipeline.from_pretrained(place, **common)
         pipe.scheduler = _scheduler(row, pipe.scheduler)
@@ -129,13 +130,25 @@ def call(pipe: Any, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     if first.guidance > 1:
         arguments["negative_prompt"] = [one.negative_prompt for one in requests]
     if first.controls:
-        arguments["control_image"] = [
-            [Pillow.fromarray(one.controls[index].image) for one in requests] for index in range(len(first.controls))
-        ]
-        arguments["controlnet_conditioning_scale"] = [control.scale for control in first.controls]
-        arguments["control_guidance_start"] = [control.start for control in first.controls]
-        arguments["control_guidance_end"] = [control.end for control in first.controls]
+        arguments |= _control_arguments(requests)
     return arguments
+
+
+def _control_arguments(requests: tuple[Inpaint, ...]) -> dict[str, Any]:
+    """One ControlNet takes a map a request; several take a map each and one request, as diffusers has it."""
+    from PIL import Image as Pillow
+
+    controls = requests[0].controls
+    if len(controls) > 1 and len(requests) > 1:
+        raise ValueError("several controls at once take one request at a time")
+    maps = [Pillow.fromarray(control.image) for one in requests for control in one.controls]
+    reach: dict[str, list[float]] = {
+        "controlnet_conditioning_scale": [control.scale for control in controls],
+        "control_guidance_start": [control.start for control in controls],
+        "control_guidance_end": [control.end for control in controls],
+    }
+    alone = len(controls) == 1
+    return {"control_image": maps, **{name: values[0] if alone else values for name, values in reach.items()}}
 
 
 FAMILY = Family(

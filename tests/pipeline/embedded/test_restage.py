@@ -1,0 +1,222 @@
+"""The inpainting model's training: scenes and their truth, words, a linear encoder, falling losses, whole folders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from pipeline.embedded.diffusion import load_inpaint, noise_schedule
+from pipeline.embedded.render import render
+from pipeline.embedded.train.inpaint import build_model, draw_batch, random_caption, train_inpaint, trained_parts
+from pipeline.embedded.train.latents import LinearMap, build_vae, color_filters, fill_encoder
+from pipeline.embedded.train.loop import Schedule
+from pipeline.embedded.train.repaint import random_repaint
+from pipeline.embedded.train.restage import (
+    BODY,
+    BOTTOM,
+    PRODUCT,
+    SIZE,
+    TOP,
+    RestageCache,
+    build_restage,
+    caption_parts,
+    labels_of,
+    open_restage,
+    spec_of,
+)
+from pipeline.embedded.train.run import export_restaging
+from pipeline.embedded.train.vae import FROZEN_FROM, VAE_SCHEDULE, frozen_linear, train_vae
+from pipeline.embedded.train.vocabulary import MAX_TOKENS, build_tokenizer, words
+from pipeline.errors import WeightsMissing
+
+BRIEF = Schedule(steps=4, rate=1e-3, warmup=1, anneal=0.0)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("restage")
+    build_restage(folder, 6, first_seed=40)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(scenes: Path) -> RestageCache:
+    return open_restage(scenes)
+
+
+@pytest.fixture(scope="module")
+def runs(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both trainings, a few steps each."""
+    folder = tmp_path_factory.mktemp("runs")
+    train_vae(folder / "vae", scenes, schedule=replace(VAE_SCHEDULE, steps=4))
+    train_inpaint(folder / "inpaint", scenes, frozen_linear(folder / "vae"), schedule=BRIEF)
+    return folder
+
+
+def test_a_cache_holds_scenes_labels_joints_and_captions(cache: RestageCache) -> None:
+    for index in range(len(cache)):
+        scene = render(40 + index, size=SIZE, spec=spec_of(40 + index))
+        assert np.array_equal(cache.images[index], scene.image)
+        assert np.array_equal(cache.labels[index], labels_of(scene))
+        assert np.allclose(cache.joints[index], scene.keypoints)
+        assert cache.captions[index] == caption_parts(scene.spec)
+
+
+def test_a_person_is_body_and_garments_and_a_product_is_itself() -> None:
+    kinds: dict[str, np.ndarray] = {}
+    for seed in range(60):
+        spec = spec_of(seed)
+        if spec.kind not in kinds and spec.framing == "full":
+            kinds[spec.kind] = labels_of(render(seed, size=SIZE, spec=spec))
+    assert {BODY, TOP} <= set(np.unique(kinds["person"]))
+    assert set(np.unique(kinds["product"])) == {0, PRODUCT}
+
+
+def test_captions_name_skin_and_hair_and_place() -> None:
+    spec = next(spec for spec in map(spec_of, range(40)) if spec.kind == "person")
+    what, place = caption_parts(spec)
+    assert " skin and " in what
+    assert "wearing" in what
+    assert place.split()[-1] in ("background", "floor")
+
+
+def test_every_word_of_a_caption_is_one_token_and_any_text_is_taken() -> None:
+    tokenizer = build_tokenizer()
+    for word in words():
+        assert len(tokenizer(word).input_ids) == 3, word
+    for seed in range(30):
+        text = ", ".join(caption_parts(spec_of(seed)))
+        ids = tokenizer(text).input_ids
+        assert len(ids) <= MAX_TOKENS
+        assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == text.replace(" ", "")
+    assert len(tokenizer("zebra café 漢").input_ids) > 5
+
+
+def test_a_saved_tokenizer_reads_as_before(tmp_path: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    tokenizer = build_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    text = "a model with deep skin wearing a red striped t-shirt, marble background"
+    again = CLIPTokenizer.from_pretrained(tmp_path)
+    assert again(text).input_ids == tokenizer(text).input_ids
+    assert again.model_max_length == MAX_TOKENS
+
+
+def test_repaint_masks_keep_what_their_kind_keeps(cache: RestageCache) -> None:
+    body = next(i for i in range(len(cache)) if cache.joints[i][:, 2].any())
+    labels = np.asarray(cache.labels[body])
+    rng = np.random.default_rng(0)
+    kept_garment = kept_figure = 0
+    for _ in range(60):
+        repaint = random_repaint(labels, rng, body=True)
+        assert repaint.dtype == np.bool_
+        assert repaint.any()
+        garments = np.isin(labels, (TOP, BOTTOM))
+        kept_figure += not repaint[labels > 0].any()
+        kept_garment += repaint[labels == BODY].all() and not repaint[garments].all()
+    assert kept_garment > 15, "all but the garment is what most samples repaint"
+    assert kept_figure > 5, "some repaint the place alone"
+
+
+def test_the_vae_holds_the_linear_encoder_exactly() -> None:
+    torch.manual_seed(0)
+    linear = LinearMap(weight=torch.randn(4, 3, 12, 12) * 0.1, bias=torch.randn(4))
+    vae = build_vae()
+    fill_encoder(vae, linear)
+    pixels = torch.rand(2, 3, 32, 48) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(vae.encode(pixels).latents, linear(pixels), atol=1e-4)
+
+
+def test_color_filters_are_block_means() -> None:
+    grey = torch.full((1, 3, 16, 16), 0.5)
+    means = LinearMap(weight=color_filters(), bias=None)(grey)
+    assert torch.allclose(means[:, 0], torch.full((1, 4, 4), 0.5), atol=1e-6)
+    assert means[:, 1:].abs().max() < 1e-6
+
+
+def test_short_captions_are_parts_of_the_whole() -> None:
+    rng = np.random.default_rng(1)
+    seen = {random_caption(("a model wearing a red coat", "marble background"), rng) for _ in range(200)}
+    assert seen == {
+        "", "marble background", "a model wearing a red coat", "a model, marble background",
+        "a model wearing a red coat, marble background",
+    }  # fmt: skip
+
+
+def test_a_batch_shows_what_stays_and_nothing_else(cache: RestageCache) -> None:
+    linear = LinearMap(weight=torch.cat([color_filters(), color_filters()[:1]]), bias=torch.zeros(4))
+    batch = draw_batch(cache, linear, np.random.default_rng(3), 4)
+    assert batch["latents"].shape == batch["kept"].shape == (4, 4, SIZE[0] // 4, SIZE[1] // 4)
+    inside = batch["mask"].expand_as(batch["kept"]) > 0.5
+    untouched = torch.nn.functional.max_pool2d(batch["mask"], 5, 1, 2) < 0.5
+    same = untouched.expand_as(batch["kept"])
+    assert torch.allclose(batch["latents"][same], batch["kept"][same], atol=1e-5)
+    assert not torch.allclose(batch["latents"][inside], batch["kept"][inside], atol=1e-2)
+    assert len(batch["texts"]) == 4
+
+
+def test_training_goes_on_exactly_where_it_stopped(runs: Path, scenes: Path, tmp_path: Path) -> None:
+    linear = frozen_linear(runs / "vae")
+    train_inpaint(tmp_path / "b", scenes, linear, schedule=replace(BRIEF, steps=2))
+    whole = torch.load(runs / "inpaint" / "checkpoint.pt", weights_only=True)
+    train_inpaint(tmp_path / "b", scenes, linear, schedule=BRIEF)
+    resumed = torch.load(tmp_path / "b" / "checkpoint.pt", weights_only=True)
+    assert resumed["step"] == whole["step"] == 4
+    for name, value in whole["model"].items():
+        assert torch.allclose(resumed["model"][name], value, atol=1e-6), name
+
+
+def test_the_loss_falls(cache: RestageCache) -> None:
+    from pipeline.embedded.train.inpaint import denoising_loss
+
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    linear = LinearMap(weight=torch.cat([color_filters(), color_filters()[:1]]), bias=torch.zeros(4))
+    batch = draw_batch(cache, linear, np.random.default_rng(0), 2)
+    tokens = tokenizer(batch["texts"], padding="max_length", truncation=True, return_tensors="pt").input_ids
+    signal = noise_schedule().alphas_cumprod.float()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    losses = []
+    for _ in range(6):
+        loss, numbers = denoising_loss(model, tokens, batch, signal, 5, controlled=True)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    assert numbers["inside"] > 0
+
+
+def test_an_encoder_that_still_moves_is_not_given_away(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="train the VAE first"):
+        frozen_linear(tmp_path)
+    train_vae(tmp_path, scenes, schedule=replace(VAE_SCHEDULE, steps=1))
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    saved["schedule"]["steps"] = int(2 / FROZEN_FROM)
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(WeightsMissing, match="still moves"):
+        frozen_linear(tmp_path)
+
+
+def test_an_exported_folder_runs_in_diffusers(runs: Path, tmp_path: Path, cache: RestageCache) -> None:
+    export_restaging(runs, tmp_path)
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 15e6
+    _, model = trained_parts(runs / "inpaint")
+    pipe = load_inpaint(tmp_path, tmp_path / "controlnet_pose")
+    weights = pipe.unet.state_dict()["conv_in.weight"]
+    assert torch.allclose(weights, model["unet"].state_dict()["conv_in.weight"], atol=1e-3)
+    photo = Pillow.fromarray(np.array(cache.images[0]))
+    mask = Pillow.fromarray(np.full(SIZE, 255, np.uint8))
+    made = pipe(
+        prompt="a model, wooden background", image=photo, mask_image=mask, control_image=photo, height=SIZE[0],
+        width=SIZE[1], num_inference_steps=2, guidance_scale=1.0, strength=1.0,
+    ).images[0]  # fmt: skip
+    assert made.size == (SIZE[1], SIZE[0])
+    assert np.asarray(made).std() > 1

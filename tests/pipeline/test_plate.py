@@ -1,0 +1,51 @@
+"""Generated places: what the model sees, and that nothing of the product stays in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.models.families import Inpaint
+from pipeline.passes.inpaint import Wish
+from pipeline.plate import GREY, enlarge_plate, generate_plate, without_product
+from tests.pipeline.passes.test_inpaint import painter
+
+
+def product() -> tuple[np.ndarray, np.ndarray]:
+    image, alpha = np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.float32)
+    image[80:200, 90:170] = (200, 30, 30)
+    alpha[80:200, 90:170] = 1
+    return image, alpha
+
+
+def test_the_model_sees_the_product_and_repaints_all_but_it() -> None:
+    asked: list[Inpaint] = []
+    image, alpha = product()
+    plate = generate_plate(painter(asked), image, alpha, Wish(prompt="a wall"))
+    request = asked[0]
+    assert request.size == plate.shape[:2] == (64, 64)
+    assert np.abs(request.image[35, 32].astype(int) - (200, 30, 30)).max() <= 2
+    assert np.abs(request.image[4, 4].astype(int) - GREY).max() <= 1
+    assert not request.repaint[35, 32]
+    assert request.repaint[4, 4]
+
+
+def test_the_product_is_taken_out_of_its_place() -> None:
+    plate = np.full((64, 64, 3), (60, 120, 60), np.uint8)
+    plate[20:50, 22:43] = (200, 30, 30)
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[20:50, 22:43] = 1
+    empty = without_product(plate, alpha)
+    assert np.abs(empty.astype(int) - (60, 120, 60)).max() <= 2
+    assert np.array_equal(empty[:10], plate[:10])
+
+
+def test_a_plate_grows_smoothly_and_is_blurred_by_its_own_pixels() -> None:
+    rng = np.random.default_rng(0)
+    plate = rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    large = enlarge_plate(plate, (320, 480), defocus=0.0)
+    assert large.shape == (320, 480, 3)
+    steps = np.abs(np.diff(large.astype(int), axis=1)).max()
+    assert steps < 40, "no edge of a plate's pixel is seen"
+    blurred = enlarge_plate(plate, (320, 480), defocus=0.05)
+    assert blurred.std() < 0.6 * large.std()
+    assert np.array_equal(enlarge_plate(plate, (32, 48), defocus=0.0), plate)
