@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.embedded.inpaint_score import score_inpaint
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import load_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, label_map
@@ -94,7 +95,11 @@ def score_detector(folder: Path = DETECTOR, *, scenes: int = 200, seed: int = 0)
     return detection_scores(find_phrases(model, tokenizer, held_out(scenes, seed=seed), scenes=scenes))
 
 
-SCORES: Final[Mapping[str, Callable[..., dict[str, float]]]] = {"sam": score_sam, "detector": score_detector}
+SCORES: Final[Mapping[str, Callable[..., dict[str, float]]]] = {
+    "sam": score_sam,
+    "detector": score_detector,
+    "inpaint": score_inpaint,
+}
 """What ``seamline studio score`` can measure."""
 
 

@@ -1,0 +1,93 @@
+"""Generated places in a batch: drawn once, redrawn only for what decides them, marked in the finished file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.items import process_chunk
+from flows.planning import plan_batch
+from flows.way import ItemWay
+from flows.workplace import open_workplace
+from pipeline.errors import RecipeError
+from pipeline.files.ledger import Record
+from pipeline.files.picture import decode_picture
+from pipeline.files.provenance import read_provenance
+from tests.flows.conftest import MakeRecipe
+
+GENERATED = ("background.kind=generated", "background.prompt=marble background", "generate.steps=4", "catalog.limit=1")
+EVERYTHING = {"subject", "place", "compose", "export", "checks"}
+
+
+def keys_of(make_recipe: MakeRecipe, *overrides: str) -> dict[str, str]:
+    plan = plan_batch(make_recipe(*GENERATED, *overrides))
+    assert plan is not None
+    work = open_workplace(plan.address)
+    return ItemWay(work, next(work.ledger.records(work.id))).keys.named()
+
+
+@pytest.mark.parametrize(
+    ("override", "redone"),
+    [
+        ("shadow.strength=0.2", {"compose", "export", "checks"}),
+        ("background.defocus=0.01", {"compose", "export", "checks"}),
+        ("background.prompt=wooden background", EVERYTHING - {"subject"}),
+        ("generate.steps=5", EVERYTHING - {"subject"}),
+        ("batch.seed=7", EVERYTHING - {"subject"}),
+        ("subject.phrases=[shoe]", EVERYTHING),
+    ],
+)
+def test_a_place_is_drawn_again_for_what_decides_it_alone(
+    make_recipe: MakeRecipe, override: str, redone: set[str]
+) -> None:
+    before, after = keys_of(make_recipe), keys_of(make_recipe, override)
+    assert {stage for stage in before if before[stage] != after[stage]} == redone
+
+
+def test_a_drawn_backdrop_has_no_place(make_recipe: MakeRecipe) -> None:
+    assert "place" not in keys_of(make_recipe, "background.kind=solid")
+
+
+def finished(make_recipe: MakeRecipe, *overrides: str) -> tuple[Record, bytes]:
+    recipe = make_recipe(*GENERATED, *overrides)
+    plan = plan_batch(recipe)
+    assert plan is not None
+    assert process_chunk(plan.address, [("shoe0", "main")]).states == {"accepted": 1}
+    work = open_workplace(plan.address)
+    record = next(work.ledger.records(work.id))
+    assert record.output is not None, record.reason
+    return record, Path(record.output).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_product_stands_in_a_generated_place_with_its_own_pixels(make_recipe: MakeRecipe, photos: Path) -> None:
+    record, data = finished(make_recipe, "export.format=png")
+    provenance = read_provenance(data)
+    assert provenance is not None
+    assert provenance.digital_source == "compositeWithTrainedAlgorithmicMedia"
+    assert provenance.checkpoint == "inpaint-embedded"
+    image = decode_picture(data, "finished").image
+    assert image[:20].std() > 1, "the place is no plain colour"
+    assert set(record.keys) >= EVERYTHING
+    _, again = finished(make_recipe, "export.format=png", "shadow.kind=none")
+    other = decode_picture(again, "finished").image
+    assert np.array_equal(image[:20], other[:20]), "another shadow keeps the place"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("background.kind=generated",), "needs words for the place"),
+        ((*GENERATED, "generate.steps=2"), "at least 4"),
+        ((*GENERATED, "generate.guidance=9"), "guidance 9"),
+        ((*GENERATED, "generate.negative_prompt=people"), "negative prompt is not read"),
+        ((*GENERATED, "generate.checkpoint=inpaint-embeded"), "inpaint-embedded"),
+    ],
+)
+def test_what_the_generator_cannot_do_is_told_before_anything_runs(
+    make_recipe: MakeRecipe, overrides: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        make_recipe(*overrides)
