@@ -135,6 +135,7 @@ def save_detector(state: Mapping[str, Any], folder: Path) -> None:
     model.half().save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # the library writes it for its owner alone
     build_tokenizer(folder).save_pretrained(folder)
-    size = {"shortest_edge": SIDE_PX, "longest_edge": SIDE_PX * 3 // 2}
+    # Never less than 128 px: Swin's last stage would be smaller than its window, which the packages treat differently.
+    size = {"shortest_edge": SIDE_PX, "longest_edge": SIDE_PX * 4}
     stored = {"image_processor_type": "GroundingDinoImageProcessor", "size": size}
     (folder / "preprocessor_config.json").write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
