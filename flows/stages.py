@@ -5,13 +5,13 @@ photo -> subject -> (parked, if unsure) -> compose -> export -> checks -> previe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flows.places import place_painter
-from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address
+from flows.way import ItemWay, Made, evidence_of, has_picture, is_generated, key_of, mask_address
 from masks.shelf_use import stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
@@ -67,7 +67,7 @@ def walk(way: ItemWay) -> Ending:
 
 def _parked(way: ItemWay, found: Result, reason: str, scores: Mapping[str, Json]) -> Ending:
     preview = _preview(way, found, None)
-    keys = {"subject": found.key, "preview": preview.key}
+    keys = {"subject": found.key, "preview": preview.key, **_evidence_keys(way)}
     return Ending(keys=keys, scores=scores, confidence=float(found.meta["confidence"]), reason=reason)
 
 
@@ -84,28 +84,39 @@ def _find(way: ItemWay) -> Made:
         finder=way.recipe.subject.finder,
         phrases=way.recipe.subject.phrases,
         mask_file=read_bytes(address) if address else None,
-        detector=_detector(way.recipe),
+        detector=_detector(way),
     )
     files, meta = pack_subject(subject)
     return files, {**meta, "picture_notes": list(way.picture.notes)}
 
 
-def _detector(recipe: Recipe) -> Detector | None:
-    if recipe.subject.finder != "grounding_dino":
+def _detector(way: ItemWay) -> Detector | None:
+    """What finds by phrases; raw scores and embeddings come from the store if this photo was ever looked at."""
+    wanted = way.recipe.subject
+    if wanted.finder != "grounding_dino":
         return None
     from masks.find import Detected
-    from masks.text import text_finder
 
-    wanted = recipe.subject
-    find = text_finder(
-        wanted.detector,
-        wanted.segmenter,
-        accept_licence=recipe.accept_licence,
-        exclude=wanted.exclude,
-        box_threshold=wanted.box_threshold,
-        text_threshold=wanted.text_threshold,
-    )
-    return lambda image, phrases: [Detected(one.mask, one.score, one.phrase) for one in find(image, phrases)]
+    options = {
+        "exclude": wanted.exclude,
+        "box_threshold": wanted.box_threshold,
+        "text_threshold": wanted.text_threshold,
+    }
+
+    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        things = evidence_of(way).things(way.digest, image, phrases, **options)
+        return [Detected(one.mask, one.score, one.phrase) for one in things]
+
+    return find
+
+
+def _evidence_keys(way: ItemWay) -> dict[str, str]:
+    """Scores and embedding of a parked item stay in the store: the touch-up page works with them."""
+    wanted = way.recipe.subject
+    if wanted.finder != "grounding_dino":
+        return {}
+    keys = evidence_of(way).keys(way.digest, [*wanted.phrases, *wanted.exclude])
+    return {f"evidence {number}": key for number, key in enumerate(keys, 1)}
 
 
 def _subject(found: Result) -> Subject:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from flows.sources import source_digest
 from flows.workplace import Workplace
@@ -25,6 +26,9 @@ from pipeline.files.picture import decode_picture, read_bytes
 from pipeline.files.recipe import Recipe
 from pipeline.files.store import Result, stage_key
 from pipeline.types import Json, Picture
+
+if TYPE_CHECKING:
+    from masks.evidence import Evidence
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +128,11 @@ class ItemWay:
         files, meta = make()
         self.executed[name] += 1
         result = self.work.store.put(key, files, meta)
-        self.timings[name] = round(time.perf_counter() - began, 4)
+        # A stage may have several results: one a phrase.
+        seconds = time.perf_counter() - began
+        self.timings[name] = round(self.timings.get(name, 0.0) + seconds, 4)
         # The batch's log so tells every execution: a second one of the same key would be work done twice.
-        log.info("executed %s of %s/%s in %.2f s: %s", name, self.item.sku, self.item.view, self.timings[name], key)
+        log.info("executed %s of %s/%s in %.2f s: %s", name, self.item.sku, self.item.view, seconds, key)
         return result
 
 
@@ -219,6 +225,14 @@ def _weights(name: str) -> str:
     from pipeline.models.weights import fingerprint
 
     return fingerprint(checkpoint(name))
+
+
+def evidence_of(way: ItemWay) -> Evidence:
+    """What the recipe's detector and segmenter saw in the item's photo, in the batch's store."""
+    from masks.evidence import Evidence
+
+    wanted, licences = way.recipe.subject, way.recipe.accept_licence
+    return Evidence(way.work.store, wanted.detector, wanted.segmenter, accept_licence=licences, stage=way.stage)
 
 
 def mask_address(way: ItemWay) -> str | None:

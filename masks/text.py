@@ -15,6 +15,7 @@ from masks.detectors.captions import clean_phrase
 from masks.detectors.types import RawDetections
 from masks.segment import embed, load_segmenter, predict
 from masks.segmenters.types import Embedding, Segmenter
+from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint, checkpoint
 from pipeline.models.devices import loaded_models
 from pipeline.types import Box, Image, Size
@@ -66,15 +67,15 @@ def _whole_pixels(box: NDArray[np.float32], size: Size) -> Box:
 
 
 def text_masks(
-    detector: Detector, segmenter: Segmenter, image: Image, phrases: Sequence[str], *, exclude: Sequence[str] = (),
-    box_threshold: float | Mapping[str, float] = 0.3, text_threshold: float = 0.25, nms_iou: float = 0.7,
-    max_boxes: int | None = None, area_floor: float = 0.0, area_ceiling: float = 1.0,
-    raw: RawDetections | None = None, embedding: Embedding | None = None,
+    detector: Detector | None, segmenter: Segmenter, image: Image, phrases: Sequence[str], *,
+    exclude: Sequence[str] = (), box_threshold: float | Mapping[str, float] = 0.3, text_threshold: float = 0.25,
+    nms_iou: float = 0.7, max_boxes: int | None = None, area_floor: float = 0.0, area_ceiling: float = 1.0,
+    raw: RawDetections | None = None, embedding: Embedding | Callable[[], Embedding] | None = None,
 ) -> list[Detected]:  # fmt: skip
     """The things that phrases name in a picture, with their masks.
 
     Args:
-        detector: a loaded detector.
+        detector: a loaded detector; None if ``raw`` is given.
         segmenter: a loaded segmenter.
         image: (H, W, 3) uint8, RGB.
         phrases: what is wanted, one thing a phrase.
@@ -86,20 +87,24 @@ def text_masks(
         area_floor: smallest share of the picture that a box may cover.
         area_ceiling: largest share.
         raw: stored detections that hold these phrases; the detector does not run.
-        embedding: the stored embedding of this picture; the encoder does not run.
+        embedding: the stored embedding of this picture, or what gets it; the encoder does not run.
 
     Returns:
         Wanted things, the best first; empty if there is none. The embedding is computed only if a box passed.
     """
     asked = [*phrases, *exclude]
+    if raw is None:
+        if detector is None:
+            raise ModelError("text_masks needs a detector or stored detections")
+        raw = detect(detector, image, asked)
     found = boxes_at(
-        raw if raw is not None else detect(detector, image, asked), box_threshold, text_threshold=text_threshold,
+        raw, box_threshold, text_threshold=text_threshold,
         phrases=asked, nms_iou=nms_iou, max_boxes=max_boxes, area_floor=area_floor, area_ceiling=area_ceiling,
     )  # fmt: skip
     wanted = {clean_phrase(phrase) for phrase in phrases}
     if not wanted.intersection(found.phrases):
         return []
-    seen = embedding if embedding is not None else embed(segmenter, image)
+    seen = embed(segmenter, image) if embedding is None else embedding() if callable(embedding) else embedding
     return masks_of_boxes(segmenter, seen, found, exclude=exclude)
 
 

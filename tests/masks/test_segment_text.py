@@ -119,6 +119,4 @@ def test_the_finder_loads_its_models_once(models: tuple[Detector, Segmenter], ph
     np.testing.assert_array_equal(first[0].mask, second[0].mask)
     before = list(loaded_models()._models.values())
     text_finder(models[0].row, models[1].row, device="cpu")(photo, ["shirt"])
-    assert [model is old for (model, _), (old, _) in zip(loaded_models()._models.values(), before, strict=True)] == [
-        True
-    ] * 2
+    assert all(model is old for (model, _), (old, _) in zip(loaded_models()._models.values(), before, strict=True))
