@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.errors import CheckFailed, RecipeError
 from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint
 from pipeline.models.devices import choose_device, loaded_models, out_of_memory_named
-from pipeline.models.families import FAMILIES, Family, Generator, Inpaint
-from pipeline.models.weights import fingerprint, locate
+from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
+from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
 from pipeline.types import Image, Size
 
@@ -35,13 +35,14 @@ def sampling_of(row: Checkpoint) -> Sampling:
 
 def refuse_unfit(
     row: Checkpoint, *, steps: int, guidance: float, strength: float = 1.0, controls: Sequence[str] = (),
-    negative_prompt: str = "",
+    negative_prompt: str = "", scheduler: str | None = None,
 ) -> None:  # fmt: skip
     """Refuse what the checkpoint cannot do, before anything is loaded.
 
     Raises:
-        RecipeError: fewer executed steps than its minimum, a guidance that a distilled checkpoint cannot take, a
-            control that its row has no ControlNet for, or a negative prompt that would not be read.
+        RecipeError: fewer executed steps than its minimum or more than its maximum, a guidance or a scheduler that a
+            distilled checkpoint cannot take, a control that its row has no ControlNet for, or a negative prompt that
+            would not be read.
     """
     family, sampling = family_of(row), sampling_of(row)
     executed = int(steps * strength)
@@ -50,6 +51,12 @@ def refuse_unfit(
             f"{row.id}: {steps} steps at strength {strength:g} are {executed} executed steps, and it needs at least "
             f"{sampling.min_steps}: write steps: {int(np.ceil(sampling.min_steps / strength))} or more"
         )
+    if sampling.max_steps is not None and steps > sampling.max_steps:
+        raise RecipeError(f"{row.id}: {steps} steps, and it works with at most {sampling.max_steps}: leave steps out")
+    own = sampling.scheduler or "the one in its folder"
+    if scheduler is not None and scheduler not in (own, *sampling.schedulers):
+        others = ", ".join(sampling.schedulers) or "no other"
+        raise RecipeError(f"{row.id}: scheduler {scheduler} does not fit it; it takes {own}, and {others}")
     low, high = sampling.guidance_range
     if not low <= guidance <= high:
         raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
@@ -57,7 +64,7 @@ def refuse_unfit(
     if missing:
         have = ", ".join(row.controlnets) or "none"
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
-    if negative_prompt and (not family.negative_prompt or guidance <= 1):
+    if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
 
 
@@ -76,20 +83,34 @@ def load_generator(
     row = checkpoint(name, role="generator")
     check_licence(row, accept_licence)
     family, where = family_of(row), choose_device(device)
-    nets = [checkpoint(row.controlnets[kind], role="controlnet") for kind in controls]
-    for net in nets:
+    nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in controls}
+    for net in nets.values():
         check_licence(net, accept_licence)
 
     def load() -> Generator:
-        places = {kind: locate(net, mirror=mirror) for kind, net in zip(controls, nets, strict=True)}
+        parts = parts_of(row, nets, mirror=mirror)
         with out_of_memory_named(f"loading {row.id}"):
-            pipe = family.load(row, locate(row, mirror=mirror), places, where)
-        prints = [fingerprint(one, mirror=mirror) for one in (row, *nets)]
+            pipe = family.load(row, parts, where)
+        prints = [fingerprint(one, mirror=mirror) for one in (row, *nets.values())]
         return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
 
     key = ("generator", row.id, tuple(controls), where, mirror)
-    generator: Generator = loaded_models().get(key, row.size_gb + sum(net.size_gb for net in nets), load)
+    generator: Generator = loaded_models().get(key, row.size_gb + sum(net.size_gb for net in nets.values()), load)
     return generator
+
+
+def parts_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror: Path | None = None) -> Parts:
+    """Where everything lies that the row is loaded from. Raises WeightsMissing for the first that is not here."""
+
+    def part(one: Checkpoint, weight: float = 1.0) -> Part:
+        return Part(row=one, place=locate(one, mirror=mirror), weight=weight)
+
+    return Parts(
+        place=locate(row, mirror=mirror),
+        controls={kind: part(net) for kind, net in controlnets.items()},
+        needs={name: part(needed(row, name)) for name in row.needs},
+        loras=tuple(part(checkpoint(use.id, role="lora"), use.weight) for use in row.loras),
+    )
 
 
 def native_size(row: Checkpoint, aspect: float) -> Size:
@@ -112,9 +133,9 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """
     import torch
 
-    if len(requests) > 1 and len(requests[0].controls) > 1:
+    if len(requests) > 1 and len(requests[0].controls) > 1 and not generator.family.batch_of_controls:
         return [picture for one in requests for picture in generate(generator, [one])]
-    arguments = generator.family.call(generator.pipe, tuple(requests))
+    arguments = generator.family.call(generator, tuple(requests))
     with torch.inference_mode(), out_of_memory_named(f"generating {len(requests)} pictures with {generator.row.id}"):
         made = generator.pipe(**arguments).images
     pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]

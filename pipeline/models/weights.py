@@ -234,7 +234,7 @@ def verify(row: Checkpoint, place: Path) -> None:
 
 
 def fingerprint(row: Checkpoint, *, mirror: Path | None = None) -> str:
-    """A digest of everything that decides what a loaded checkpoint computes: its files, family, config, dtype, needs.
+    """A digest of all that decides what a loaded checkpoint computes: files, family, settings, LoRAs, needs.
 
     Two rows with equal bytes and equal settings have equal fingerprints, wherever the files lie.
 
@@ -242,7 +242,9 @@ def fingerprint(row: Checkpoint, *, mirror: Path | None = None) -> str:
         WeightsMissing: the files are not on this machine.
     """
     place = locate(row, mirror=mirror)
-    parts = [row.role, row.family, row.config or "", row.dtype]
+    parts = [row.role, row.family, row.config or "", row.dtype, row.variant or "", row.quantisation or ""]
+    if row.sampling is not None:
+        parts.append(row.sampling.model_dump_json())
     if place.is_file():
         parts.append(file_digest(place))
         if row.config and (beside := place.parent / row.config).is_file():
@@ -252,6 +254,7 @@ def fingerprint(row: Checkpoint, *, mirror: Path | None = None) -> str:
         parts += [f"{path.relative_to(place).as_posix()}={file_digest(path)}" for path in files]
     for name in sorted(row.needs):
         parts.append(f"{name}={fingerprint(needed(row, name), mirror=mirror)}")
+    parts += [f"lora {use.weight:g}={fingerprint(checkpoint(use.id), mirror=mirror)}" for use in row.loras]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.models.checkpoints import Checkpoint
+from pipeline.models.families.prompts import PromptCache
 from pipeline.types import Image, Mask, Size
 
 
@@ -55,29 +56,58 @@ class Inpaint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
-    """One architecture: what it can do, how it is loaded, how it is called.
+class Part:
+    """A row and where its file or folder lies; ``weight`` is a LoRA's."""
 
-    ``load`` takes the row, its place on disk, the places of ControlNets by kind and the device, and gives the
-    diffusers pipeline. ``call`` turns requests of one shape into that pipeline's arguments, every value passed: the
-    defaults of diffusers differ by pipeline.
+    row: Checkpoint
+    place: Path
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """All that a generator is loaded from.
+
+    ``place`` is the row's own file or folder; ``controls`` are ControlNets by kind, in the order in which requests
+    carry their maps; ``needs`` the parts of the row's ``needs`` by their names (``unet``, ``vae``, ``config``, ...).
     """
 
-    id: str
-    multiple_of: int
-    controls: frozenset[str]
-    negative_prompt: bool
-    load: Callable[[Checkpoint, Path, Mapping[str, Path], str], Any]
-    call: Callable[[Any, tuple[Inpaint, ...]], dict[str, Any]]
+    place: Path
+    controls: Mapping[str, Part] = field(default_factory=dict)
+    needs: Mapping[str, Part] = field(default_factory=dict)
+    loras: tuple[Part, ...] = ()
 
 
 @dataclass(kw_only=True)
 class Generator:
-    """A loaded checkpoint, ready to be asked."""
+    """A loaded checkpoint, ready to be asked.
+
+    ``prompts`` holds what the text encoders made of prompts, ``notes`` what had to be done to fit into memory.
+    """
 
     row: Checkpoint
     family: Family
     pipe: Any
     device: str
     fingerprint: str
+    prompts: PromptCache = field(default_factory=PromptCache)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One architecture: what it can do, how it is loaded, how it is called.
+
+    ``load`` takes the row, its parts on disk and the device, and gives the diffusers pipeline (or anything that is
+    called with keyword arguments and answers with ``.images``, (N, H, W, 3) floats in [0, 1]). ``call`` turns requests
+    of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
+    ``batch_of_controls`` says whether several requests may carry several controls each.
+    """
+
+    id: str
+    multiple_of: int
+    controls: frozenset[str]
+    negative_prompt: bool
+    load: Callable[[Checkpoint, Parts, str], Any]
+    call: Callable[[Generator, tuple[Inpaint, ...]], dict[str, Any]]
+    batch_of_controls: bool = False

@@ -13,7 +13,7 @@ from pipeline.errors import CheckFailed, LicenceRefused, ModelError, RecipeError
 from pipeline.models.checkpoints import EXTRA_ROWS
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap, Inpaint
-from pipeline.models.families.sd15 import whole_cells
+from pipeline.models.families.diffusion import whole_cells
 from pipeline.models.generators import generate, load_generator, native_size, refuse_unfit
 from tests.pipeline.models.generator_folders import as_row, generator_row, write_control, write_generator
 
@@ -144,7 +144,8 @@ def test_a_damaged_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_refusals_before_any_work(rows: dict[str, Any]) -> None:
     row = as_row(
-        rows["random"] | {"sampling": {**rows["random"]["sampling"], "guidance_range": [0, 2], "min_steps": 4}}
+        rows["random"]
+        | {"sampling": {**rows["random"]["sampling"], "guidance_range": [0, 2], "min_steps": 4, "steps": 4}}
     )
     refuse_unfit(row, steps=4, guidance=1.0, controls=["pose"])
     with pytest.raises(RecipeError, match=r"2 executed steps.*steps: 8"):
@@ -171,6 +172,9 @@ def test_a_black_picture_is_no_success(rows: dict[str, Any]) -> None:
 
     class Censored:
         vae_scale_factor = 4
+
+        def encode_prompt(self, *_: Any) -> Any:
+            return generator.pipe.encode_prompt(*_)
 
         def __call__(self, **arguments: Any) -> Any:
             return type("Output", (), {"images": np.zeros((1, *SIZE, 3))})()
