@@ -128,7 +128,7 @@ def xmp_packet(provenance: Provenance) -> bytes:
             _property(bag, "rdf", "li", keyword)
     for name in _OWN:
         value = getattr(provenance, name)
-        if value not in ("", None, False):
+        if value not in ("", None) and value is not False:  # a seed of 0 equals False, and is a seed
             _property(description, "seamline", name, str(value))
     return (_HEAD + ElementTree.tostring(meta, encoding="unicode") + _TAIL).encode()
 

@@ -100,6 +100,10 @@ def test_what_cannot_be_written_is_an_item_error() -> None:
         encode_picture(np.zeros((1, 17_000, 3), np.uint8), file_format="webp")
 
 
+def test_a_seed_of_nought_is_kept() -> None:
+    assert parse_xmp(xmp_packet(Provenance(seed=0))) == Provenance(seed=0)
+
+
 @given(st.builds(
     Provenance,
     digital_source=st.none() | st.sampled_from(TERMS),
