@@ -62,7 +62,7 @@ def _place(spec: SceneSpec, height: int, width: int) -> Skeleton:
     return stand(rng, top=top, unit=unit, center=center, build=build, calm=spec.calm)
 
 
-def _ground_shadow(picture: Floats, skeleton: Skeleton) -> None:
+def ground_shadow(picture: Floats, skeleton: Skeleton) -> None:
     """Contact shadows under the feet and a long soft one to the right."""
     u, (h, w) = skeleton.unit, picture.shape[:2]
     feet = [skeleton.joints[leg[2]] + point(0, 0.046 * u) for leg in LEGS]
@@ -86,7 +86,7 @@ def _draw_figure(spec: SceneSpec, height: int, width: int) -> tuple[Canvas, Floa
     floor = (feet - 0.055 * u) / height if spec.framing == "full" else 2.0
     picture = backdrop(spec.backdrop, spec.backdrop_seed, height, width, min(floor, 2.0))
     if spec.framing == "full":
-        _ground_shadow(picture, skeleton)
+        ground_shadow(picture, skeleton)
     canvas = Canvas.over(picture)
     looks = spec.looks or Looks(
         skin=np.full(3, 0.8, np.float32), hair_color=np.full(3, 0.8, np.float32), mannequin=True

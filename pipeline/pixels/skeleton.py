@@ -47,3 +47,20 @@ def draw_skeleton(joints: NDArray[np.float32], size: Size, *, stick_px: int = ST
         if there > 0:
             cv2.circle(canvas, (int(x), int(y)), stick_px, color, thickness=-1)
     return canvas
+
+
+def read_skeleton(drawn: Image, *, tolerance: int = 40) -> NDArray[np.float32]:
+    """The joints (18, 3) of x px, y px and seen (1 or 0) that `draw_skeleton` drew, at any scale of its map.
+
+    A joint is the middle of the largest spot of its own colour, to ``tolerance`` levels a channel, so a resampled map
+    is read too. Joints whose dot lies under a later one are not seen.
+    """
+    joints = np.zeros((18, 3), np.float32)
+    levels = drawn.astype(np.int16)
+    for index, color in enumerate(COLORS):
+        near = (np.abs(levels - np.array(color, np.int16)) <= tolerance).all(2).astype(np.uint8)
+        count, _, stats, centers = cv2.connectedComponentsWithStats(near)
+        if count > 1:
+            largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+            joints[index] = (*centers[largest], 1)
+    return joints

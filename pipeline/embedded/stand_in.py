@@ -1,0 +1,156 @@
+"""Stand-in models: a drawn person in a given pose and place, for checkpoints that cannot draw people.
+
+The renderer's own figure is laid on the joints of a photograph and drawn at the picture's size. Nothing is learned here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.embedded.backdrops import backdrop
+from pipeline.embedded.canvas import Canvas
+from pipeline.embedded.cloth import GarmentSpec
+from pipeline.embedded.figure import draw_body
+from pipeline.embedded.footwear import draw_shoes
+from pipeline.embedded.garments import draw_arm_in_front, draw_garment
+from pipeline.embedded.heads import draw_hair_behind, draw_head
+from pipeline.embedded.palette import DYES, Floats, floats, rgb
+from pipeline.embedded.pose import ARMS, EARS, EYES, LEGS, NECK, NOSE, Build, Skeleton
+from pipeline.embedded.render import ground_shadow
+from pipeline.embedded.wording import Reading, read_prompt
+from pipeline.errors import CheckFailed
+from pipeline.types import Image, Mask
+
+TRUNK: Final = 0.285
+"""Shoulder line to hip line, in heights of the figure; see `pose.stand`, which all these proportions follow."""
+SHOULDER: Final = 0.080
+HIP: Final = 0.047
+SMOOTH_UP_TO_PX: Final = 1_300
+"""Pictures up to this side are drawn at twice the size and averaged; larger ones have pixels enough."""
+
+
+def skeleton_of(joints: NDArray[np.float32]) -> Skeleton:
+    """The figure's skeleton on joints (18, 3) of x px, y px and seen > 0; what was not seen is completed.
+
+    Raises:
+        CheckFailed: not even both shoulders were seen, so nobody can be laid on them.
+    """
+    seen = joints[:, 2] > 0
+    if not (seen[2] and seen[5]):
+        raise CheckFailed("the pose shows no two shoulders, so no model can be drawn on it; give another pose")
+    at = joints[:, :2].astype(np.float32).copy()
+    half = float(np.hypot(*(at[5] - at[2]))) / 2
+    middle = (at[2] + at[5]) / 2
+    if seen[8] and seen[11]:
+        hips = (at[8] + at[11]) / 2
+        unit = float(np.hypot(*(middle - hips))) / TRUNK
+        unit = min(max(unit, half / (SHOULDER * 1.35)), half / (SHOULDER * 0.75))
+    else:
+        unit, across = half / SHOULDER, at[5] - at[2]
+        down = floats([-across[1], across[0]]) / np.float32(np.hypot(*across))
+        hips = middle + (down if down[1] > 0 else -down) * np.float32(TRUNK * unit)
+        for joint, sign in ((8, -1), (11, 1)):
+            at[joint] = hips + across / np.float32(2 * half) * np.float32(sign * HIP * unit)
+    up = (middle - hips) / np.float32(max(float(np.hypot(*(middle - hips))), 1e-3))
+    at[NECK] = middle + up * np.float32(0.050 * unit)
+    _complete(at, seen, up, unit)
+    hip_half = float(np.hypot(*(at[11] - at[8]))) / 2
+    build = Build(
+        shoulders=float(np.clip(half / (SHOULDER * unit), 0.8, 1.25)),
+        hips=float(np.clip(hip_half / (HIP * unit), 0.85, 1.15)),
+        waist=0.95,
+        limbs=0.95,
+        bust=0.3,
+    )
+    return Skeleton(joints=at, unit=unit, build=build)
+
+
+def _complete(at: Floats, seen: NDArray[np.bool_], up: Floats, unit: float) -> None:
+    """Put joints that were not seen where a calm figure has them."""
+    side, down = floats([-up[1], up[0]]), -up
+    for chain, lengths, lean in ((ARMS, (0.160, 0.138), 0.16), (LEGS, (0.232, 0.218), 0.03)):
+        for sign, (root, middle, end) in zip((-1, 1), chain, strict=True):
+            reach = floats(down * np.float32(math.cos(lean)) + side * np.float32(sign * math.sin(lean)))
+            for start, stop, length in ((root, middle, lengths[0]), (middle, end, lengths[1])):
+                if not seen[stop]:
+                    at[stop] = at[start] + reach * np.float32(length * unit)
+    head = at[NOSE] - at[NECK]
+    if not seen[NOSE] or float(np.hypot(*head)) < 0.04 * unit:
+        at[NOSE] = at[NECK] + up * np.float32(0.080 * unit)
+        head = at[NOSE] - at[NECK]
+    head = head / np.float32(np.hypot(*head))
+    at[NOSE] = at[NECK] + head * np.float32(0.080 * unit)
+    across = floats([-head[1], head[0]])
+    for sign, eye, ear in ((-1, EYES[0], EARS[0]), (1, EYES[1], EARS[1])):
+        at[eye] = at[NOSE] + head * np.float32(0.016 * unit) + across * np.float32(sign * 0.0175 * unit)
+        at[ear] = at[NOSE] + head * np.float32(0.008 * unit) + across * np.float32(sign * 0.042 * unit)
+
+
+def covered(kept: Mask, skeleton: Skeleton, pairs: tuple[tuple[int, int], ...]) -> float:
+    """Share of the lines between joints ``pairs`` that lies on ``kept`` (H, W), inside the picture."""
+    share = np.linspace(0.1, 0.9, 17, dtype=np.float32)[:, None]
+    points = np.concatenate([skeleton.joints[a] * (1 - share) + skeleton.joints[b] * share for a, b in pairs])
+    columns, rows = np.rint(points).astype(int).T
+    inside = (rows >= 0) & (rows < kept.shape[0]) & (columns >= 0) & (columns < kept.shape[1])
+    return float(kept[rows[inside], columns[inside]].mean()) if inside.any() else 1.0
+
+
+def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpec, ...]:
+    """What has to be drawn on the body because the kept pixels do not dress it: bottom, then top."""
+    pieces = []
+    if covered(kept, skeleton, ((8, 9), (11, 12))) < 0.35:
+        pieces.append(reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"])))
+    if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:
+        pieces.append(reading.top or GarmentSpec(kind="t-shirt", color_name="white", color=rgb(DYES["white"])))
+    return tuple(pieces)
+
+
+def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: int) -> Image:
+    """A person and a place as ``prompt`` says, (H, W, 3) of ``kept``'s size, in the pose of ``joints`` (18, 3).
+
+    ``kept`` is True on pixels that stay, a garment for the most part: what they dress is not dressed again. The same
+    arguments give the same bytes.
+
+    Raises:
+        CheckFailed: the pose shows no shoulders.
+    """
+    reading = read_prompt(prompt, seed)
+    skeleton = skeleton_of(joints)
+    pieces = outfit(reading, kept, skeleton)
+    factor = 2 if max(kept.shape) <= SMOOTH_UP_TO_PX else 1
+    height, width = kept.shape[0] * factor, kept.shape[1] * factor
+    large = replace(
+        skeleton,
+        joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
+        unit=skeleton.unit * factor,
+    )
+    canvas = _drawn(large, reading, pieces, height, width, seed)
+    colors = canvas.rgb
+    if factor > 1:
+        colors = floats(cv2.resize(colors, kept.shape[::-1], interpolation=cv2.INTER_AREA))
+    return (np.clip(colors, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def _drawn(
+    skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int
+) -> Canvas:
+    feet = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS) + 0.04 * skeleton.unit
+    floor = (feet - 0.055 * skeleton.unit) / height
+    picture = backdrop(reading.backdrop, seed, height, width, min(floor, 2.0)).copy()
+    if feet < height:
+        ground_shadow(picture, skeleton)
+    canvas = Canvas.over(picture)
+    draw_hair_behind(canvas, skeleton, reading.looks)
+    draw_body(canvas, skeleton, reading.looks, bare_legs=not any(p.kind in ("trousers", "jeans") for p in pieces))
+    draw_shoes(canvas, skeleton, reading.shoes)
+    for piece in pieces:
+        draw_garment(canvas, skeleton, piece)
+    draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin")
+    draw_head(canvas, skeleton, reading.looks)
+    return canvas
