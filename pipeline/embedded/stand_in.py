@@ -154,3 +154,13 @@ def _drawn(
     draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin")
     draw_head(canvas, skeleton, reading.looks)
     return canvas
+
+
+def draw_place(kept: Mask, prompt: str, seed: int) -> Image:
+    """The place that ``prompt`` names, (H, W, 3) of ``kept``'s size, its floor under what is kept."""
+    height, width = kept.shape
+    rows = np.flatnonzero(kept.any(1))
+    foot = (int(rows[-1]) + 1) / height if rows.size else 0.9
+    floor = float(np.clip(foot - 0.10, 0.55, 0.92))
+    colors = backdrop(read_prompt(prompt, seed).backdrop, seed, height, width, floor)
+    return (np.clip(colors, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)

@@ -60,9 +60,10 @@ def refuse_unfit(
     low, high = sampling.guidance_range
     if not low <= guidance <= high:
         raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
-    missing = [kind for kind in controls if kind not in family.controls or kind not in row.controlnets]
+    have_maps = family.own_controls | (family.controls & row.controlnets.keys())
+    missing = [kind for kind in controls if kind not in have_maps]
     if missing:
-        have = ", ".join(row.controlnets) or "none"
+        have = ", ".join(sorted(have_maps)) or "none"
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
@@ -83,7 +84,8 @@ def load_generator(
     row = checkpoint(name, role="generator")
     check_licence(row, accept_licence)
     family, where = family_of(row), choose_device(device)
-    nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in controls}
+    wanted = [kind for kind in controls if kind not in family.own_controls]
+    nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in wanted}
     for net in nets.values():
         check_licence(net, accept_licence)
 

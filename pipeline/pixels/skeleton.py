@@ -49,18 +49,24 @@ def draw_skeleton(joints: NDArray[np.float32], size: Size, *, stick_px: int = ST
     return canvas
 
 
+SPOT_SHARE: Final = 0.25
+"""Spots smaller than this share of the largest are blends between two dots of a resampled map, and no joint."""
+
+
 def read_skeleton(drawn: Image, *, tolerance: int = 40) -> NDArray[np.float32]:
     """The joints (18, 3) of x px, y px and seen (1 or 0) that `draw_skeleton` drew, at any scale of its map.
 
     A joint is the middle of the largest spot of its own colour, to ``tolerance`` levels a channel, so a resampled map
-    is read too. Joints whose dot lies under a later one are not seen.
+    is read too. Joints whose dot lies under later ones are not seen.
     """
-    joints = np.zeros((18, 3), np.float32)
+    joints, areas = np.zeros((18, 3), np.float32), np.zeros(18, np.int64)
     levels = drawn.astype(np.int16)
     for index, color in enumerate(COLORS):
         near = (np.abs(levels - np.array(color, np.int16)) <= tolerance).all(2).astype(np.uint8)
         count, _, stats, centers = cv2.connectedComponentsWithStats(near)
         if count > 1:
             largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+            areas[index] = stats[largest, cv2.CC_STAT_AREA]
             joints[index] = (*centers[largest], 1)
+    joints[areas < SPOT_SHARE * areas.max()] = 0
     return joints

@@ -101,7 +101,8 @@ class Family:
     ``load`` takes the row, its parts on disk and the device, and gives the diffusers pipeline (or anything that is
     called with keyword arguments and answers with ``.images``, (N, H, W, 3) floats in [0, 1]). ``call`` turns requests
     of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
-    ``batch_of_controls`` says whether several requests may carry several controls each.
+    ``batch_of_controls`` says whether several requests may carry several controls each; ``own_controls`` are those
+    that it reads without a ControlNet of the row's.
     """
 
     id: str
@@ -111,3 +112,4 @@ class Family:
     load: Callable[[Checkpoint, Parts, str], Any]
     call: Callable[[Generator, tuple[Inpaint, ...]], dict[str, Any]]
     batch_of_controls: bool = False
+    own_controls: frozenset[str] = frozenset()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+import cv2
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.pixels.skeleton import draw_skeleton
+from pipeline.pixels.skeleton import draw_skeleton, read_skeleton
 
 SIZE = (96, 80)
 
@@ -40,3 +41,21 @@ def test_equals_controlnet_aux(seed: int, missing: int) -> None:
 
 def test_nobody_is_black() -> None:
     assert draw_skeleton(np.zeros((18, 3), np.float32), SIZE).max() == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_map_is_read_as_it_was_drawn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cells = rng.permutation(30)[:18]  # apart, so that no dot hides another
+    joints = np.ones((18, 3), np.float32)
+    joints[:, 0], joints[:, 1] = 20 + 40 * (cells % 6), 20 + 40 * (cells // 6)
+    joints[rng.permutation(18)[:4]] = 0
+    for scale in (1, 2):
+        drawn = draw_skeleton(joints, (240, 280))
+        if scale > 1:
+            drawn = np.asarray(cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+        found = read_skeleton(drawn)
+        assert (found[:, 2] == joints[:, 2]).all()
+        seen = joints[:, 2] > 0
+        assert np.abs(found[seen, :2] / scale - joints[seen, :2]).max() < 1.5

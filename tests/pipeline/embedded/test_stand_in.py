@@ -1,0 +1,104 @@
+"""Stand-in models follow the pose, wear what the photograph does not show, and look as the prompt says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.embedded.palette import DYES, SKINS, rgb
+from pipeline.embedded.render import worn_pair
+from pipeline.embedded.scene import Scene
+from pipeline.embedded.stand_in import draw_place, draw_stand_in, skeleton_of
+from pipeline.embedded.wording import read_prompt
+from pipeline.errors import CheckFailed
+from pipeline.types import Mask
+
+SIZE = (384, 288)
+
+
+def pair(seed: int) -> tuple[Scene, Scene, Mask]:
+    mannequin, person = worn_pair(seed, size=SIZE)
+    garments = {garment.kind for garment in person.spec.garments}
+    kept = np.any([mask for name, mask in mannequin.masks.items() if name in garments], axis=0)
+    return mannequin, person, kept
+
+
+def test_a_figure_is_laid_on_the_joints_of_a_scene() -> None:
+    for seed in (1, 5, 8, 9):
+        mannequin, person, _ = pair(seed)
+        joints = mannequin.keypoints
+        seen = joints[:, 2] > 0
+        limbs = [i for i in range(2, 14) if seen[i]]
+        skeleton = skeleton_of(joints)
+        assert np.abs(skeleton.joints[limbs] - joints[limbs, :2]).max() < 1e-3
+        nose = person.keypoints[0]  # a headless mannequin shows none: it is completed
+        if nose[2]:
+            assert np.hypot(*(skeleton.joints[0] - nose[:2])) < 0.035 * skeleton.unit
+
+
+def test_what_was_not_seen_is_completed_below_the_shoulders() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[2], joints[5] = (110, 100, 1), (170, 100, 1)
+    skeleton = skeleton_of(joints)
+    down = [skeleton.joints[i][1] for i in (0, 2, 8, 9, 10)]
+    assert down == sorted(down)
+    assert skeleton.joints[4][1] > skeleton.joints[3][1] > 100
+
+
+def test_no_shoulders_no_model() -> None:
+    with pytest.raises(CheckFailed, match="no two shoulders"):
+        skeleton_of(np.zeros((18, 3), np.float32))
+
+
+def test_the_picture_shows_the_skin_and_the_place_that_were_asked_for() -> None:
+    mannequin, _, kept = pair(8)  # shorts: bare legs
+    nose = skeleton_of(mannequin.keypoints).joints[0]
+    for skin in ("fair", "deep"):
+        made = draw_stand_in(mannequin.keypoints, kept, f"a woman with {skin} skin and bun black hair, white studio", 3)
+        x, y = (int(v) for v in nose)
+        face = np.median(made[y - 3 : y + 4, x - 3 : x + 4].reshape(-1, 3), axis=0)
+        others = {name: np.abs(face / 255 - rgb(code)).sum() for name, code in SKINS.items()}
+        assert min(others, key=lambda name: others[name]) in (
+            (skin, "light") if skin == "fair" else (skin, "dark brown")
+        )
+        assert made[:6].mean() > 235
+    green = draw_stand_in(mannequin.keypoints, kept, "a woman, green foliage background", 3)[:40].reshape(-1, 3)
+    assert green[:, 1].mean() > green[:, 0].mean() + 10
+
+
+def test_the_same_arguments_give_the_same_bytes_and_other_seeds_other_people() -> None:
+    mannequin, _, kept = pair(5)
+    first = draw_stand_in(mannequin.keypoints, kept, "a model, marble", 1)
+    assert np.array_equal(first, draw_stand_in(mannequin.keypoints, kept, "a model, marble", 1))
+    assert not np.array_equal(first, draw_stand_in(mannequin.keypoints, kept, "a model, marble", 2))
+
+
+def test_only_what_the_kept_pixels_leave_bare_is_dressed() -> None:
+    mannequin, _, kept = pair(5)  # jacket and jeans
+    top = mannequin.masks["jacket"]
+    joints = mannequin.keypoints
+    hip, knee = joints[8, :2], joints[9, :2]
+    x, y = (int(v) for v in (hip + knee) / 2)
+    bare = draw_stand_in(joints, top, "a man wearing red trousers, white studio", 4)
+    assert np.abs(bare[y, x] / 255 - rgb(DYES["red"])).max() < 0.3, "the jacket alone is kept: trousers are drawn"
+    dressed = draw_stand_in(joints, kept, "a man wearing red trousers, white studio", 4)
+    assert np.abs(dressed[y, x] / 255 - rgb(DYES["red"])).max() > 0.3, "the jeans are kept: nothing is drawn there"
+
+
+def test_prompts_are_read_by_whole_words() -> None:
+    reading = read_prompt("A bearded man with dark brown skin wearing a sky blue shirt and black boots, city street", 1)
+    assert not reading.looks.feminine
+    assert reading.looks.beard
+    assert np.allclose(reading.looks.skin, rgb(SKINS["dark brown"]))
+    assert reading.top is not None
+    assert (reading.top.kind, reading.top.color_name) == ("shirt", "sky blue")
+    assert (reading.shoes.kind, reading.shoes.color_name) == ("boots", "black")
+    assert reading.backdrop == "street"
+    assert read_prompt("a woman, in front of a marble wall", 1).looks.feminine
+
+
+def test_a_place_has_its_floor_under_what_is_kept() -> None:
+    kept = np.zeros(SIZE, bool)
+    kept[100:330, 100:180] = True
+    assert draw_place(kept, "wooden background", 2).shape == (*SIZE, 3)
+    assert not np.array_equal(draw_place(kept, "marble background", 2), draw_place(kept, "street", 2))
