@@ -1,6 +1,6 @@
 """Stand-in models: a drawn person in a given pose and place, for checkpoints that cannot draw people.
 
-The renderer's own figure is laid on the joints of a photograph and drawn at the picture's size. Nothing is learned here.
+The renderer's own figure is laid on the joints of a photograph and drawn at the picture's size. Nothing is learned.
 """
 
 from __future__ import annotations

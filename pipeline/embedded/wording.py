@@ -1,4 +1,4 @@
-"""Prompts read by the studio's renderer: who stands there, in what, and where. Only the studio's own words are known."""
+"""Prompts read by the studio's renderer: who stands there, in what, and where. It knows the studio's words only."""
 
 from __future__ import annotations
 

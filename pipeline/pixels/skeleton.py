@@ -62,7 +62,7 @@ def read_skeleton(drawn: Image, *, tolerance: int = 40) -> NDArray[np.float32]:
     joints, areas = np.zeros((18, 3), np.float32), np.zeros(18, np.int64)
     levels = drawn.astype(np.int16)
     for index, color in enumerate(COLORS):
-        near = (np.abs(levels - np.array(color, np.int16)) <= tolerance).all(2).astype(np.uint8)
+        near = np.asarray((np.abs(levels - np.array(color, np.int16)) <= tolerance).all(2), np.uint8)
         count, _, stats, centers = cv2.connectedComponentsWithStats(near)
         if count > 1:
             largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

@@ -39,7 +39,7 @@ def draw(requests: tuple[Inpaint, ...]) -> Drawn:
         else:
             made = draw_place(kept, one.prompt, one.seed)
         pictures.append(np.where(kept[..., None], one.image, made))
-    return Drawn(images=np.stack(pictures).astype(np.float32) / 255)
+    return Drawn(images=np.stack(pictures).astype(np.float32) / np.float32(255))
 
 
 def load(row: Checkpoint, parts: Parts, device: str) -> Any:

@@ -17,7 +17,7 @@ SIZE = (384, 288)
 
 
 def test_a_person_is_drawn_around_the_garment_whose_pixels_stay() -> None:
-    mannequin, person = worn_pair(5, size=SIZE)
+    mannequin, _ = worn_pair(5, size=SIZE)
     kept = mannequin.masks["jacket"] | mannequin.masks["jeans"]
     pose = ControlMap(kind="pose", image=draw_skeleton(mannequin.keypoints, SIZE))
     wish = Inpaint(
