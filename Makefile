@@ -8,7 +8,7 @@ INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -c constraints.
 overrides = $(foreach pair,$(SET),--set '$(pair)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-masks dashboard deploy review clean
+.PHONY: help run test lint bench bench-masks dashboard deploy review tune clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ deploy: $(VENV)/.run ## register a recipe's schedule: make deploy CONFIG=nightly
 
 review: $(VENV)/.run ## touch up and judge parked masks in the browser
 	@$(BIN)/seamline review
+
+tune: $(VENV)/.run ## what every detector threshold gives, as a page: make tune CONFIG=garment.yaml
+	@$(BIN)/seamline tune $(CONFIG) $(overrides)
 
 clean: $(VENV)/.run ## shrink the store to BUDGET (20GB by default)
 	@$(BIN)/seamline clean --budget $(or $(BUDGET),20GB)

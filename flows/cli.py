@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import checkpoints_cmd, exits, studio_cmd
+from flows import checkpoints_cmd, exits, studio_cmd, tune_cli
 from pipeline.errors import CatalogError, RecipeError, SeamlineError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(checkpoints_cmd.app, name="checkpoints")
 app.add_typer(studio_cmd.app, name="studio")
+app.command()(tune_cli.tune)
 
 Config = Annotated[str, typer.Argument(help="Recipe: a file, or a name in configs/.", metavar="CONFIG")]
 Set = Annotated[

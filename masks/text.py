@@ -14,7 +14,7 @@ from masks.detectors.boxes import box_iou
 from masks.detectors.captions import clean_phrase
 from masks.detectors.types import RawDetections
 from masks.segment import embed, load_segmenter, predict
-from masks.segmenters.types import Embedding, Segmenter
+from masks.segmenters.types import Embedding, Predicted, Segmenter
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint, checkpoint
 from pipeline.models.devices import loaded_models
@@ -22,8 +22,9 @@ from pipeline.types import Box, Image, Size
 
 
 def masks_of_boxes(
-    model: Segmenter, embedding: Embedding, found: Boxes, *, exclude: Sequence[str] = (), contest_iou: float = 0.8
-) -> list[Detected]:
+    model: Segmenter, embedding: Embedding, found: Boxes, *, exclude: Sequence[str] = (), contest_iou: float = 0.8,
+    predicted: Predicted | None = None,
+) -> list[Detected]:  # fmt: skip
     """Masks of detected boxes, without what other phrases claim.
 
     Args:
@@ -33,6 +34,7 @@ def masks_of_boxes(
         exclude: which of their phrases are unwanted: their masks are cut out of the wanted ones, and a wanted box
             that an unwanted one claims with a better score is dropped, because its label is not the class.
         contest_iou: overlap from which two boxes are about the same thing.
+        predicted: the segmenter's answers to all of these boxes, if they are known.
 
     Returns:
         The wanted things, the best first; those with nothing left are dropped.
@@ -44,7 +46,10 @@ def masks_of_boxes(
     keep = np.flatnonzero(unwanted | ~(contested & better & unwanted[None, :]).any(axis=1))
     if not len(keep) or unwanted[keep].all():
         return []
-    predicted = predict(model, embedding, boxes=found.boxes[keep])
+    if predicted is None:
+        predicted = predict(model, embedding, boxes=found.boxes[keep])
+    else:
+        predicted = Predicted(masks=predicted.masks[keep], ious=predicted.ious[keep], logits=predicted.logits[keep])
     taken = predicted.masks[unwanted[keep]].any(axis=0)
     things = [
         Detected(
