@@ -1,11 +1,13 @@
 """Grounding DINO by the package groundingdino-py: its own model code, its configurations, its checkpoints.
 
-Liu et al., Grounding DINO, arXiv 2303.05499. Three things are done to the package here, none of them on disk:
+Liu et al., Grounding DINO, arXiv 2303.05499. Four things are done to the package here, none of them on disk:
 
 * transformers 5 no longer has what ``BertModelWarper`` copies from BERT, so BERT itself takes its place, with
   a hook that turns the sub-sentence mask (bool, True may attend) into an additive one. A bool mask would be silently
   wrong with eager attention, which adds it to the scores.
 * BERT is built from its configuration, not from 440 MB of weights: the checkpoint brings its own.
+* A network that comes from transformers' layout refines boxes with transformers' clamp (``REFINEMENT_EPS``); the
+  package's own checkpoints keep the package's.
 * Widths that the package writes as numbers (256 in two sine embeddings, four Swin sizes by name) become arguments,
   so that a small network is a configuration.
 
@@ -98,10 +100,12 @@ def build(settings: Mapping[str, Any], text_encoder: Path) -> Any:
         from groundingdino.models import build_model
         from groundingdino.util.slconfig import SLConfig
 
-    kept = {name: value for name, value in settings.items() if name not in ("swin", "fit")}
+    kept = {name: value for name, value in settings.items() if name not in ("swin", "fit", "refinement_eps")}
     arguments = SLConfig({**kept, "text_encoder_type": str(text_encoder), "device": "cpu"})
     with _package_on_transformers_5(text_encoder, settings.get("swin")), _quiet():
-        return build_model(arguments).eval()
+        module = build_model(arguments).eval()
+    module.refinement_eps = settings.get("refinement_eps")
+    return module
 
 
 @contextlib.contextmanager
@@ -192,6 +196,20 @@ def _sine_width(width: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _refinement_eps(eps: float | None) -> Iterator[None]:
+    """Give the package's inverse sigmoid another clamp while it runs; None keeps its own."""
+    import groundingdino.models.GroundingDINO.groundingdino as network
+    import groundingdino.models.GroundingDINO.transformer as transformer
+
+    if eps is None:
+        yield
+        return
+    inverse = functools.partial(transformer.inverse_sigmoid, eps=eps)
+    with _rebound([(module, "inverse_sigmoid", inverse) for module in (network, transformer)]):
+        yield
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hide the package's prints and the warnings that it causes in torch; our own stay visible."""
     with warnings.catch_warnings():
@@ -235,8 +253,9 @@ def forward(network: Network, pixels: Any, captions: Sequence[str]) -> tuple[Any
     """
     if len(captions) != 1:
         raise ModelError("groundingdino-py takes one caption at a time: with several, its text masks are mixed up")
-    with _sine_width(network.module.hidden_dim), _quiet():
-        out = network.module(pixels, captions=list(captions))
+    module = network.module
+    with _sine_width(module.hidden_dim), _refinement_eps(module.refinement_eps), _quiet():
+        out = module(pixels, captions=list(captions))
     return out["pred_logits"], out["pred_boxes"]
 
 

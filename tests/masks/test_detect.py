@@ -83,6 +83,18 @@ def test_logits_and_boxes_agree_before_any_postprocessing(detectors: dict[str, D
     torch.testing.assert_close(package_boxes, boxes, atol=1e-3, rtol=0)
 
 
+def test_boxes_as_wide_as_the_picture_are_refined_alike(tmp_path: Path, photo: Image) -> None:
+    """The package clamps shares beyond 0.999 before it refines them, transformers beyond 0.99999."""
+    model = tiny_grounding_dino()
+    with torch.no_grad():
+        model.model.encoder_output_bbox_embed.layers[-1].bias[2:] += 9.0
+        model.bbox_embed[-1].layers[-1].bias[2:] -= 8.0
+    rows = save_hub_detector(model, tmp_path / "hub"), save_package_detector(model, tmp_path / "package")
+    by_hub, by_package = (detect(load_detector(row, device="cpu"), photo, ["shirt"]).of("shirt") for row in rows)
+    np.testing.assert_allclose(by_package.boxes, by_hub.boxes, atol=1e-3 * 220)
+    np.testing.assert_allclose(by_package.word_scores, by_hub.word_scores, atol=1e-3)
+
+
 def test_the_authors_pickle_gives_what_safetensors_give(detectors: dict[str, Detector], photo: Image) -> None:
     row = detectors["package"].row.model_copy(update={"file": "model.pth", "pickle": True})
     by_pickle = detect(load_detector(row, device="cpu"), photo, ["shirt"])
