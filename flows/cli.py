@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import checkpoints_cmd, exits, studio_cmd, tune_cli
+from flows import batches_cmd, checkpoints_cmd, exits, studio_cmd, tune_cli
 from pipeline.errors import CatalogError, RecipeError, SeamlineError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
 app.add_typer(checkpoints_cmd.app, name="checkpoints")
 app.add_typer(studio_cmd.app, name="studio")
 app.command()(tune_cli.tune)
+app.command()(batches_cmd.replay)
+app.command()(batches_cmd.compare)
 
 Config = Annotated[str, typer.Argument(help="Recipe: a file, or a name in configs/.", metavar="CONFIG")]
 Set = Annotated[
