@@ -95,6 +95,25 @@ def score(
 
 
 @app.command()
+def grid(
+    name: Annotated[str, typer.Argument(help="Which model; inpaint is the one that draws.", metavar="NAME")],
+    out: Annotated[Path, typer.Argument(help="Folder for the pictures.", metavar="FOLDER")],
+    count: Annotated[int, typer.Option(min=1, help="How many scenes a grid shows, none picked.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first one; the next ones follow.")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="Weights to show; the shipped ones by default.")] = None,
+) -> None:
+    """Draw what a model makes of scenes that no training has seen, each scene above its result."""
+    from pipeline.embedded.inpaint_grid import write_grids
+    from pipeline.embedded.score import WEIGHTS
+    from pipeline.errors import RecipeError
+
+    if name != "inpaint":
+        raise RecipeError(f"no grid for {name!r}: say inpaint")
+    for path in write_grids(folder or WEIGHTS / "inpaint-tiny", out, count=count, seed=seed):
+        typer.echo(str(path))
+
+
+@app.command()
 def models() -> None:
     """List the embedded models: what can be trained, what is shipped, how large it is."""
     from pipeline.embedded.score import WEIGHTS

@@ -1,7 +1,7 @@
 """The embedded inpainting model: architecture, and its folder in the hub's layout.
 
 Stable Diffusion's parts at a hundredth of the size: `AutoencoderTiny` at f = 4, CLIP text of two layers, a 9-channel
-`UNet2DConditionModel` and a `ControlNetModel` per control. Its native size is 192 x 144 px.
+`UNet2DConditionModel` and a `ControlNetModel` per control. Its native size is 128 x 96 px.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Final
 CHANNELS: Final = (32, 64, 128)
 TEXT_WIDTH: Final = 128
 LATENTS: Final = 4
+LATENT_PX: Final = 4
+"""Pixels a latent, each way."""
 
 
 def build_text_encoder(tokenizer: Any) -> Any:
@@ -48,13 +50,13 @@ def build_text_encoder(tokenizer: Any) -> Any:
     return model
 
 
-def build_unet() -> Any:
+def build_unet(height_px: int = 128) -> Any:
     """The denoiser: 4.0 M weights, attention to the text at the lowest level, the pooled text in its time embedding."""
     import torch
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel(
-        sample_size=48,
+        sample_size=height_px // LATENT_PX,
         in_channels=2 * LATENTS + 1,
         out_channels=LATENTS,
         cross_attention_dim=TEXT_WIDTH,
@@ -72,7 +74,7 @@ def build_unet() -> Any:
 
 
 def build_controlnet() -> Any:
-    """A ControlNet of the same widths without attention: 0.8 M weights.
+    """A ControlNet of the same widths without attention: 0.7 M weights.
 
     Its gates do not start at zero: there is no trained denoiser to protect, and the figure follows sooner.
     """
@@ -88,7 +90,7 @@ def build_controlnet() -> Any:
         down_block_types=("DownBlock2D",) * 3,
         mid_block_type="UNetMidBlock2D",
         norm_num_groups=8,
-        conditioning_embedding_out_channels=(16, 32, 48),
+        conditioning_embedding_out_channels=(8, 16, 32),
     )
     with torch.no_grad():
         for gate in [*net.controlnet_down_blocks, net.controlnet_mid_block]:

@@ -6,7 +6,6 @@ A score of the inpainting model is a judge's word, so each comes with what the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline.embedded.backdrops import BACKDROPS
 from pipeline.embedded.palette import DYES, rgb
-from pipeline.embedded.render import render
+from pipeline.embedded.restaging import Shot
 from pipeline.embedded.scene import SceneSpec
-from pipeline.embedded.train.restage import BACKDROP, SIZE, TOP, labels_of, spec_of
+from pipeline.embedded.train.restage import BACKDROP, TOP
 from pipeline.types import Image, Mask
 
 JUDGE_SEED: Final = 2_000_000
@@ -27,26 +26,6 @@ COLOR_CLASSES: Final = ("red", "blue", "green", "yellow", "black", "white", "pin
 CROP_PX: Final = 32
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """One scene as judges see it."""
-
-    image: Image
-    labels: NDArray[np.uint8]
-    joints: Floats
-    spec: SceneSpec
-
-
-def scenes_from(seed: int, count: int) -> list[Judged]:
-    """``count`` restaging scenes from ``seed`` on."""
-    found = []
-    for number in range(seed, seed + count):
-        spec = spec_of(number)
-        scene = render(number, size=SIZE, spec=spec)
-        found.append(Judged(image=scene.image, labels=labels_of(scene), joints=scene.keypoints, spec=spec))
-    return found
 
 
 def place_features(image: Image, where: Mask) -> Floats:
@@ -89,7 +68,8 @@ def garment_crop(image: Image, mask: Mask) -> Floats | None:
     return np.ascontiguousarray((crop - crop.mean((0, 1))).transpose(2, 0, 1))
 
 
-def _fit(net: Any, batch: Any, steps: int, rate: float) -> None:
+def fit(net: Any, batch: Any, steps: int, rate: float) -> None:
+    """Minimise ``batch(step)`` over ``net``'s weights in ``steps`` steps of a falling rate."""
     import torch
 
     optimizer = torch.optim.AdamW(net.parameters(), rate)
@@ -106,7 +86,7 @@ def _fit(net: Any, batch: Any, steps: int, rate: float) -> None:
 class PlaceJudge:
     """Which of BACKDROPS a picture's backdrop is."""
 
-    def __init__(self, scenes: Sequence[Judged]) -> None:
+    def __init__(self, scenes: Sequence[Shot]) -> None:
         """Learns from ``scenes``."""
         import torch
 
@@ -118,7 +98,7 @@ class PlaceJudge:
         self._net = torch.nn.Sequential(
             torch.nn.Linear(rows.shape[1], 48), torch.nn.ReLU(), torch.nn.Linear(48, len(BACKDROPS))
         )
-        _fit(self._net, lambda _: torch.nn.functional.cross_entropy(self._net(inputs), targets), 400, 1e-2)
+        fit(self._net, lambda _: torch.nn.functional.cross_entropy(self._net(inputs), targets), 400, 1e-2)
 
     def __call__(self, image: Image, where: Mask) -> str:
         """The backdrop that shows at ``where``."""
@@ -131,7 +111,7 @@ class PlaceJudge:
 class PatternJudge:
     """Which of PATTERN_CLASSES a garment has."""
 
-    def __init__(self, scenes: Sequence[Judged]) -> None:
+    def __init__(self, scenes: Sequence[Shot]) -> None:
         """Learns from the tops in ``scenes``."""
         import torch
 
@@ -149,7 +129,7 @@ class PatternJudge:
             seen = seen.flip(3) if step % 2 else seen
             return torch.nn.functional.cross_entropy(self._net(seen), targets[picks])
 
-        _fit(self._net, batch, 300, 3e-3)
+        fit(self._net, batch, 300, 3e-3)
 
     def __call__(self, image: Image, mask: Mask) -> str | None:
         """The pattern of the garment at ``mask``; None if too little of it shows."""
@@ -181,7 +161,7 @@ def top_pattern(spec: SceneSpec) -> str:
 class FigureJudge:
     """Where a figure is: a small segmentation network at a quarter of the size."""
 
-    def __init__(self, scenes: Sequence[Judged]) -> None:
+    def __init__(self, scenes: Sequence[Shot]) -> None:
         """Learns from ``scenes``."""
         import torch
 
@@ -204,7 +184,7 @@ class FigureJudge:
             picks = torch.randint(0, len(scenes), (16,), generator=torch.Generator().manual_seed(step))
             return torch.nn.functional.binary_cross_entropy_with_logits(self._net(pixels[picks]), targets[picks])
 
-        _fit(self._net, batch, 300, 3e-3)
+        fit(self._net, batch, 300, 3e-3)
 
     def __call__(self, image: Image) -> Mask:
         """The figure's mask (H, W)."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.embedded.train.restage import BACKDROP, BAG, BOTTOM, PRODUCT, SHOES, TOP
-from pipeline.types import Mask
+from pipeline.types import Image, Mask
 
 
 def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body: bool) -> Mask:
@@ -20,16 +20,25 @@ def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body:
         if lot < 0.85:
             return ~_grown(figure, int(rng.integers(0, 3)))
         return _box(labels.shape, rng) if lot < 0.93 else _grown(figure, int(rng.integers(2, 6)))
-    if lot < 0.52:
-        return ~_shrunk(_kept(labels, rng), int(rng.integers(0, 3)))
     if lot < 0.60:
+        return ~_shrunk(_kept(labels, rng), int(rng.integers(0, 3)))
+    if lot < 0.66:
         return _grown(figure, int(rng.integers(2, 6))) & ~_shrunk(_kept(labels, rng), int(rng.integers(0, 2)))
-    if lot < 0.82:
+    if lot < 0.86:
         return ~_grown(figure, int(rng.integers(0, 3)))
-    if lot < 0.93:
+    if lot < 0.95:
         part = TOP if (labels == TOP).any() and rng.random() < 0.7 else BOTTOM
         return _grown(labels == part, int(rng.integers(2, 6)))
     return _box(labels.shape, rng)
+
+
+def edges_near(image: Image, repaint: Mask, rng: np.random.Generator) -> Image:
+    """Canny edges as a control's map: those within 6 to 14 px of what is kept, as garment recipes draw them, or all."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    edges = cv2.Canny(cv2.GaussianBlur(grey, (0, 0), 0.8), 60, 140)
+    if rng.random() < 0.8:
+        edges[~_grown(~repaint, int(rng.integers(6, 15)))] = 0
+    return np.repeat(edges[..., None], 3, axis=2)
 
 
 def _kept(labels: NDArray[np.uint8], rng: np.random.Generator) -> Mask:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from pipeline.embedded.cloth import BOTTOMS
 from pipeline.embedded.palette import HAIR, SKINS, rgb
 from pipeline.embedded.render import render
 from pipeline.embedded.scene import RENDERER_VERSION, Kind, Scene, SceneSpec, random_spec
-from pipeline.types import Size
+from pipeline.types import Image, Size
 
 SIZE: Final[Size] = (192, 144)
 FIRST_SEED: Final = 3_000_000
@@ -41,6 +42,18 @@ class RestageCache:
     def __len__(self) -> int:
         """Number of scenes."""
         return len(self.captions)
+
+    def scene(self, index: int, px: Size) -> tuple[Image, NDArray[np.uint8], NDArray[np.float32]]:
+        """Picture, labels and joints of one scene at the size ``px``, at most that of the cache."""
+        image, labels = np.asarray(self.images[index]), np.asarray(self.labels[index])
+        joints = np.array(self.joints[index])
+        height, width = labels.shape
+        if (height, width) == px:
+            return image, labels, joints
+        joints[:, :2] *= np.array([px[1] / width, px[0] / height], np.float32)
+        small = cv2.resize(image, (px[1], px[0]), interpolation=cv2.INTER_AREA)
+        parts = cv2.resize(labels, (px[1], px[0]), interpolation=cv2.INTER_NEAREST)
+        return small.astype(np.uint8), parts.astype(np.uint8), joints
 
 
 def spec_of(seed: int) -> SceneSpec:

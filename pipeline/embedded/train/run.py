@@ -79,32 +79,50 @@ def export_detector(runs: Path, folder: Path) -> None:
 
 
 def train_restaging(runs: Path) -> None:
-    """The inpainting model's VAE, then its text encoder, denoiser and pose control."""
+    """The inpainting model's VAE, then its text encoder, denoiser and controls."""
     from pipeline.embedded.train.inpaint import train_inpaint
     from pipeline.embedded.train.vae import frozen_linear, train_vae
 
     scenes = runs / f"restage-r{RENDERER_VERSION}"
     build_restage(scenes, RESTAGE_SCENES)
     train_vae(runs / "vae", scenes)
-    train_inpaint(runs / "inpaint", scenes, frozen_linear(runs / "vae"))
+    train_inpaint(runs / "inpaint-128", scenes, frozen_linear(runs / "vae"))
+
+
+def train_few_steps(runs: Path) -> None:
+    """The inpainting model's few-step LoRA, from a model that is trained."""
+    from pipeline.embedded.train.distill import distill
+    from pipeline.embedded.train.vae import frozen_linear
+
+    scenes = runs / f"restage-r{RENDERER_VERSION}"
+    distill(runs / "inpaint-lcm", runs / "inpaint-128", scenes, frozen_linear(runs / "vae"))
 
 
 def export_restaging(runs: Path, folder: Path) -> None:
-    """Write the inpainting model's folder, with its pose control as ``controlnet_pose`` inside."""
+    """Write the inpainting model's folder, with its controls as ``controlnet_NAME`` inside."""
     from pipeline.embedded.train.inpaint import export_inpaint
 
-    export_inpaint(runs / "inpaint", runs / "vae", folder)
+    export_inpaint(runs / "inpaint-128", runs / "vae", folder)
+
+
+def export_few_steps(runs: Path, folder: Path) -> None:
+    """Write the few-step LoRA's file."""
+    from pipeline.embedded.train.distill import export_lora
+
+    export_lora(runs / "inpaint-lcm", folder)
 
 
 TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {
     "sam": train_sam,
     "detector": train_grounding_dino,
     "inpaint": train_restaging,
+    "inpaint-lcm": train_few_steps,
 }
 EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
     "sam": export_sam,
     "detector": export_detector,
     "inpaint": export_restaging,
+    "inpaint-lcm": export_few_steps,
 }
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.embedded.train.latents import LUMA, LinearMap, build_vae, color_filters, fill_encoder
 from pipeline.embedded.train.loop import Schedule, Training
+from pipeline.embedded.train.precision import fast_format
 from pipeline.embedded.train.restage import open_restage
 from pipeline.types import Image
 
@@ -129,7 +130,10 @@ def train_vae(folder: Path, scenes: Path, *, schedule: Schedule = VAE_SCHEDULE) 
         noise = torch.randn(
             pixels.shape[0], 4, CROP_PX // 4, CROP_PX // 4, generator=torch.Generator().manual_seed(step)
         )
-        made = model.decoder((linear(pixels) + 0.05 * noise).contiguous(memory_format=torch.channels_last))
+        latents = (linear(pixels) + 0.05 * noise).contiguous(memory_format=torch.channels_last)
+        with fast_format():
+            made = model.decoder(latents)
+        made = made.float()
         return reconstruction_loss(made, pixels), {"l1": round(float((made - pixels).abs().mean().detach()), 4)}
 
     run.train(loss_of)

@@ -12,10 +12,21 @@ from PIL import Image as Pillow
 
 from pipeline.embedded.diffusion import load_inpaint, noise_schedule
 from pipeline.embedded.render import render
-from pipeline.embedded.train.inpaint import build_model, draw_batch, random_caption, train_inpaint, trained_parts
+from pipeline.embedded.train.inpaint import (
+    CONTROL_SHARES,
+    NATIVE,
+    build_model,
+    denoising_loss,
+    draw_batch,
+    even_times,
+    random_caption,
+    tokens_of,
+    train_inpaint,
+    trained_parts,
+)
 from pipeline.embedded.train.latents import LinearMap, build_vae, color_filters, fill_encoder
 from pipeline.embedded.train.loop import Schedule
-from pipeline.embedded.train.repaint import random_repaint
+from pipeline.embedded.train.repaint import edges_near, random_repaint
 from pipeline.embedded.train.restage import (
     BODY,
     BOTTOM,
@@ -54,7 +65,7 @@ def runs(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both trainings, a few steps each."""
     folder = tmp_path_factory.mktemp("runs")
     train_vae(folder / "vae", scenes, schedule=replace(VAE_SCHEDULE, steps=4))
-    train_inpaint(folder / "inpaint", scenes, frozen_linear(folder / "vae"), schedule=BRIEF)
+    train_inpaint(folder / "inpaint-128", scenes, frozen_linear(folder / "vae"), schedule=BRIEF)
     return folder
 
 
@@ -153,7 +164,7 @@ def test_short_captions_are_parts_of_the_whole() -> None:
 def test_a_batch_shows_what_stays_and_nothing_else(cache: RestageCache) -> None:
     linear = LinearMap(weight=torch.cat([color_filters(), color_filters()[:1]]), bias=torch.zeros(4))
     batch = draw_batch(cache, linear, np.random.default_rng(3), 4)
-    assert batch["latents"].shape == batch["kept"].shape == (4, 4, SIZE[0] // 4, SIZE[1] // 4)
+    assert batch["latents"].shape == batch["kept"].shape == (4, 4, NATIVE[0] // 4, NATIVE[1] // 4)
     inside = batch["mask"].expand_as(batch["kept"]) > 0.5
     untouched = torch.nn.functional.max_pool2d(batch["mask"], 5, 1, 2) < 0.5
     same = untouched.expand_as(batch["kept"])
@@ -162,10 +173,49 @@ def test_a_batch_shows_what_stays_and_nothing_else(cache: RestageCache) -> None:
     assert len(batch["texts"]) == 4
 
 
+def test_batches_see_each_set_of_controls(cache: RestageCache) -> None:
+    linear = LinearMap(weight=torch.cat([color_filters(), color_filters()[:1]]), bias=torch.zeros(4))
+    seen = set()
+    for seed in range(24):
+        controls = draw_batch(cache, linear, np.random.default_rng(seed), 1)["controls"]
+        seen.add(tuple(controls))
+        assert all(maps.shape == (1, 3, *NATIVE) and maps.min() >= 0 and maps.max() <= 1 for maps in controls.values())
+    assert seen == set(CONTROL_SHARES)
+    assert sum(CONTROL_SHARES.values()) == pytest.approx(1)
+
+
+def test_a_smaller_scene_shows_the_same(cache: RestageCache) -> None:
+    image, labels, joints = cache.scene(0, NATIVE)
+    assert image.shape == (*NATIVE, 3)
+    assert abs(float(image.mean()) - float(cache.images[0].mean())) < 2
+    share = NATIVE[0] / SIZE[0]
+    assert np.allclose(joints[:, :2], cache.joints[0][:, :2] * share, atol=1e-3)
+    assert abs((labels > 0).mean() - (np.asarray(cache.labels[0]) > 0).mean()) < 0.01
+    assert set(np.unique(labels)) <= set(np.unique(cache.labels[0]))
+    assert np.array_equal(cache.scene(0, SIZE)[0], cache.images[0])
+
+
+def test_edges_near_what_is_kept_are_a_part_of_all_edges(cache: RestageCache) -> None:
+    worn = next(i for i in range(len(cache)) if (np.asarray(cache.labels[i]) == TOP).sum() > 500)
+    image, labels, _ = cache.scene(worn, NATIVE)
+    repaint = np.asarray(labels != TOP)
+    drawn = [edges_near(image, repaint, np.random.default_rng(seed)) for seed in range(12)]
+    whole = np.maximum.reduce(drawn)
+    assert drawn[0].shape == image.shape
+    assert set(np.unique(whole)) == {0, 255}
+    assert all((one <= whole).all() for one in drawn)
+    assert any(0 < one.sum() < whole.sum() for one in drawn)
+
+
+def test_times_are_spread_evenly() -> None:
+    times = even_times(10, torch.Generator().manual_seed(1))
+    assert sorted((times // 100).tolist()) == list(range(10))
+
+
 def test_training_goes_on_exactly_where_it_stopped(runs: Path, scenes: Path, tmp_path: Path) -> None:
     linear = frozen_linear(runs / "vae")
     train_inpaint(tmp_path / "b", scenes, linear, schedule=replace(BRIEF, steps=2))
-    whole = torch.load(runs / "inpaint" / "checkpoint.pt", weights_only=True)
+    whole = torch.load(runs / "inpaint-128" / "checkpoint.pt", weights_only=True)
     train_inpaint(tmp_path / "b", scenes, linear, schedule=BRIEF)
     resumed = torch.load(tmp_path / "b" / "checkpoint.pt", weights_only=True)
     assert resumed["step"] == whole["step"] == 4
@@ -174,18 +224,16 @@ def test_training_goes_on_exactly_where_it_stopped(runs: Path, scenes: Path, tmp
 
 
 def test_the_loss_falls(cache: RestageCache) -> None:
-    from pipeline.embedded.train.inpaint import denoising_loss
-
     tokenizer = build_tokenizer()
     model = build_model(tokenizer)
     linear = LinearMap(weight=torch.cat([color_filters(), color_filters()[:1]]), bias=torch.zeros(4))
     batch = draw_batch(cache, linear, np.random.default_rng(0), 2)
-    tokens = tokenizer(batch["texts"], padding="max_length", truncation=True, return_tensors="pt").input_ids
+    tokens = tokens_of(tokenizer, batch["texts"])
     signal = noise_schedule().alphas_cumprod.float()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     losses = []
     for _ in range(6):
-        loss, numbers = denoising_loss(model, tokens, batch, signal, 5, controlled=True)
+        loss, numbers = denoising_loss(model, tokens, batch, signal, 5)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -208,12 +256,13 @@ def test_an_encoder_that_still_moves_is_not_given_away(scenes: Path, tmp_path: P
 def test_an_exported_folder_runs_in_diffusers(runs: Path, tmp_path: Path, cache: RestageCache) -> None:
     export_restaging(runs, tmp_path)
     assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 15e6
-    _, model = trained_parts(runs / "inpaint")
+    _, model = trained_parts(runs / "inpaint-128")
     pipe = load_inpaint(tmp_path, tmp_path / "controlnet_pose")
     weights = pipe.unet.state_dict()["conv_in.weight"]
     assert torch.allclose(weights, model["unet"].state_dict()["conv_in.weight"], atol=1e-3)
     photo = Pillow.fromarray(np.array(cache.images[0]))
     mask = Pillow.fromarray(np.full(SIZE, 255, np.uint8))
+    assert (tmp_path / "controlnet_canny" / "config.json").exists()
     made = pipe(
         prompt="a model, wooden background", image=photo, mask_image=mask, control_image=photo, height=SIZE[0],
         width=SIZE[1], num_inference_steps=2, guidance_scale=1.0, strength=1.0,
