@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,14 +78,22 @@ def score(
     scenes: Annotated[int, typer.Option(min=1, help="How many held-out scenes.")] = 200,
     folder: Annotated[Path | None, typer.Option(help="Weights to score; the shipped ones by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    detector: Annotated[bool, typer.Option("--detector", help="sam: from the boxes of the shipped detector.")] = False,
+    jitter: Annotated[float, typer.Option(min=0, max=0.5, help="sam: move box edges by this share of a side.")] = 0.0,
+    clicks: Annotated[int, typer.Option(min=0, max=8, help="sam: from this many random clicks, not boxes.")] = 0,
 ) -> None:
     """Measure a model on scenes that no training has seen."""
-    from pipeline.embedded.score import SCORES
+    from pipeline.embedded.score import DETECTOR, SCORES
     from pipeline.errors import RecipeError
 
     if name not in SCORES:
         raise RecipeError(f"no score for {name!r}: say one of {', '.join(SCORES)}")
-    found = SCORES[name](scenes=scenes) if folder is None else SCORES[name](folder, scenes=scenes)
+    options: dict[str, Any] = {"detector": DETECTOR if detector else None, "jitter": jitter, "clicks": clicks}
+    options = {option: value for option, value in options.items() if value}
+    if options and name != "sam":
+        raise RecipeError(f"{', '.join(f'--{option}' for option in options)}: only `score sam` takes it")
+    places = () if folder is None else (folder,)
+    found = SCORES[name](*places, scenes=scenes, **options)
     if as_json:
         typer.echo(json.dumps({"model": name, "scenes": scenes, **found}))
         return

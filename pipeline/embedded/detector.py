@@ -15,7 +15,7 @@ from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.palette import DENIM, DYES
 from pipeline.embedded.patterns import PATTERNS
 
-SIDE_PX: Final = 128
+SIDE_PX: Final = 192
 SPECIAL: Final[Mapping[int, str]] = {
     0: "[PAD]",
     100: "[UNK]",

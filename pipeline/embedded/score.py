@@ -48,8 +48,9 @@ def score_sam(
     seed: int = 0,
     jitter: float = 0.0,
     detector: Path | None = None,
+    clicks: int = 0,
 ) -> dict[str, float]:
-    """Mean IoU of masks from boxes: the true ones, the true ones moved, or those that a detector found.
+    """Mean IoU of masks from boxes: the true ones, the true ones moved, or those that a detector found; or from clicks.
 
     Args:
         folder: the segmenter.
@@ -58,6 +59,7 @@ def score_sam(
         jitter: the true boxes' edges are moved by a normal share of their sides.
         detector: the folder of a detector, whose best box for a thing's first phrase is then taken instead; only
             things with phrases count.
+        clicks: prompts are this many random clicks, the first on the thing, instead of boxes.
 
     Returns:
         ``mean_iou``, ``over_0.8`` (share of masks above IoU 0.8), and the mean of each kind of thing.
@@ -68,7 +70,7 @@ def score_sam(
         side = cache.images.shape[1]
         findings = find_phrases(*open_detector(detector), cache, scenes=scenes)
         boxes = {(f.scene, f.phrase): tuple((f.boxes[0] * side).tolist()) for f in findings}
-    return mean_iou(sam, cache, side=int(sam.image_encoder.img_size), scenes=scenes, jitter=jitter, boxes=boxes)
+    return mean_iou(sam, cache, scenes=scenes, jitter=jitter, boxes=boxes, clicks=clicks)
 
 
 def open_detector(folder: Path) -> tuple[Any, Any]:

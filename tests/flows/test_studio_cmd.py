@@ -56,6 +56,18 @@ def test_an_unknown_model_is_named_with_those_there_are(command: list[str], tmp_
     assert "sam" in str(done.exception)
 
 
+def test_what_only_the_segmenter_takes_is_refused_for_others() -> None:
+    refused = runner.invoke(app, ["studio", "score", "detector", "--clicks", "2"])
+    assert refused.exit_code != 0
+    assert "only `score sam` takes it" in refused.output + str(refused.exception)
+
+
+def test_the_shipped_segmenter_is_scored_from_clicks() -> None:
+    done = runner.invoke(app, ["studio", "score", "sam", "--scenes", "2", "--clicks", "3", "--json"])
+    assert done.exit_code == 0, done.output
+    assert 0 < json.loads(done.stdout)["mean_iou"] < 1
+
+
 def test_the_shipped_segmenter_is_scored() -> None:
     done = runner.invoke(app, ["studio", "score", "sam", "--scenes", "4", "--json"])
     assert done.exit_code == 0, done.output

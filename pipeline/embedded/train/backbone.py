@@ -115,16 +115,16 @@ def normalised(pictures: Any) -> Any:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
-def dense_batch(cache: Any, rng: np.random.Generator, count: int) -> tuple[Any, Any]:
+def dense_batch(cache: Any, rng: np.random.Generator, count: int, side: int) -> tuple[Any, Any]:
     """Pixels (B, 3, h, w) and coverage (B, h / 8, w / 8, K)."""
     import torch
 
-    shape = shape_of_batch(rng)
+    shape = shape_of_batch(rng, side)
     views = [view(cache, int(rng.integers(len(cache))), rng, shape) for _ in range(count)]
     return normalised(np.stack([v.pixels for v in views])), torch.from_numpy(np.stack([coverage(v) for v in views]))
 
 
-def train_backbone(folder: Path, cache_folder: Path, *, schedule: Schedule, batch: int = 12) -> None:
+def train_backbone(folder: Path, cache_folder: Path, *, schedule: Schedule, batch: int = 12, side: int = 128) -> None:
     """Train, or go on with, the backbone in ``folder``."""
     import torch
 
@@ -133,7 +133,7 @@ def train_backbone(folder: Path, cache_folder: Path, *, schedule: Schedule, batc
     run = Training(folder=folder, model=build_dense(), schedule=schedule, seed=11)
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
-        pixels, shares = dense_batch(cache, rng, batch)
+        pixels, shares = dense_batch(cache, rng, batch, side)
         levels, whole = model(pixels)
         loss, right = dense_loss(levels, whole, shares)
         return loss, {"right": round(right, 3)}

@@ -41,18 +41,21 @@ class Finding:
     truth: NDArray[np.float32]
 
 
-def find_phrases(model: Any, tokenizer: Any, cache: SceneCache, *, scenes: int) -> list[Finding]:
-    """Ask the first ``scenes`` for the first phrase of each of their things, and for two that are absent."""
+def find_phrases(model: Any, tokenizer: Any, cache: SceneCache, *, scenes: int, side: int = SIDE_PX) -> list[Finding]:
+    """Ask the first ``scenes`` for the first phrase of each of their things, and for two that are absent.
+
+    Pictures are brought to ``side`` px.
+    """
     import torch
 
     found = []
     for index in range(min(scenes, len(cache))):
-        things, side = cache.things[index], cache.images.shape[1]
+        things, native = cache.things[index], cache.images.shape[1]
         named = [t for t in things if t.phrases]
         absent = absent_phrases(things, np.random.default_rng([5, index]), ABSENT_A_SCENE)
         phrases = list(dict.fromkeys([*(t.phrases[0] for t in named), *absent]))
         encoded = [encode([phrase], tokenizer) for phrase in phrases]
-        image = cv2.resize(np.asarray(cache.images[index]), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(np.asarray(cache.images[index]), (side, side), interpolation=cv2.INTER_AREA)
         pixels = normalised(image[None]).expand(len(phrases), -1, -1, -1)
         with torch.inference_mode():
             _, layers = answers(model, pixels, *padded([ids for ids, _ in encoded]))
@@ -60,7 +63,7 @@ def find_phrases(model: Any, tokenizer: Any, cache: SceneCache, *, scenes: int) 
             scores = layers[-1][0][row].sigmoid()[:, list(encoded[row][1][0])].amax(1)
             boxes = corners(layers[-1][1][row])
             kept = box_ops().nms(boxes, scores, NMS_IOU)
-            truth = np.array([t.box for t in named if phrase in t.phrases], np.float32).reshape(-1, 4) / side
+            truth = np.array([t.box for t in named if phrase in t.phrases], np.float32).reshape(-1, 4) / native
             found.append(
                 Finding(scene=index, phrase=phrase, boxes=boxes[kept].numpy(), scores=scores[kept].numpy(), truth=truth)
             )

@@ -12,9 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.embedded.train.loop import fast_arithmetic
+
 ALPHA: Final = 0.25
 ON_BOX: Final = 0.6
 """IoU with a thing's box from which any query answers for it."""
+ABSENT_PLACES: Final = 8
+"""How many places' worth the loss of an absent phrase is divided by."""
 ON_THING: Final = 0.5
 """Share of a cell that a thing must cover to be its place."""
 
@@ -60,6 +64,25 @@ def focal(logits: Any, target: Any, alpha: float = ALPHA) -> Any:
     return (alpha * target + (1 - alpha) * (1 - target)) * entropy * (1 - right) ** 2
 
 
+def quality_focal(logits: Any, target: Any) -> Any:
+    """Quality focal loss per element: a box's score is taught to be its IoU (Li et al., arXiv 2006.04388)."""
+    import torch.nn.functional as F  # noqa: N812
+
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return entropy * (logits.sigmoid() - target).abs() ** 2
+
+
+def pair_iou(found: Any, truth: Any) -> Any:
+    """(n,) IoU of each found box (n, 4) with its own true one, at least 0.1 and without gradient."""
+    import torch
+
+    with torch.no_grad():
+        a, b = corners(found), corners(truth)
+        shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
+        union = found[:, 2:].prod(1) + truth[:, 2:].prod(1) - shared
+        return (shared / union.clamp(min=1e-6)).clamp(min=0.1)
+
+
 def match(logits: Any, boxes: Any, target: Target) -> tuple[Any, Any]:
     """Which query answers for which box, one to one (Hungarian): two index tensors."""
     import torch
@@ -94,12 +117,42 @@ def answering(logits: Any, boxes: Any, target: Target) -> tuple[Any, Any]:
     return torch.cat([queries, more[:, 0]]), torch.cat([things, more[:, 1]])
 
 
-def placed(found: Any, truth: Any) -> Any:
-    """L1 and generalised IoU loss of pairs of boxes, summed."""
+def placed(found: Any, truth: Any, weights: Any) -> Any:
+    """L1 and generalised IoU loss of pairs of boxes (n, 4), summed with ``weights`` (n,)."""
     import torch.nn.functional as F  # noqa: N812
 
-    overlap = box_ops().generalized_box_iou_loss(corners(found), corners(truth), reduction="sum")
-    return 5 * F.l1_loss(found, truth, reduction="sum") + 2 * overlap
+    overlap = box_ops().generalized_box_iou_loss(corners(found), corners(truth), reduction="none")
+    return ((5 * F.l1_loss(found, truth, reduction="none").sum(1) + 2 * overlap) * weights).sum()
+
+
+def shared_out(numbers: Any) -> Any:
+    """(n,) one over how often each of ``numbers`` (n,) occurs: what belongs to one thing weighs one in all.
+
+    Without it a person, answered for by thirty queries and hundreds of cells, drowns the shoes, which have one.
+    """
+    import torch
+
+    _, inverse, counts = torch.unique(numbers, return_inverse=True, return_counts=True)
+    return 1.0 / counts[inverse].float()
+
+
+def phrase_loss(each: Any, wanted: Any, mask: Any, targets: list[Target]) -> Any:
+    """Mean over asked phrases of their tokens' losses, each in units of the places that answer for it.
+
+    Args:
+        each: (B, N, L) loss of every place and token.
+        wanted: (B, N, L) targets; above zero where a place answers.
+        mask: (B, L) real tokens; those of no phrase must stay silent.
+    """
+    terms = []
+    for row, target in enumerate(targets):
+        silent = mask[row].bool().clone()
+        for tokens in target.asked:
+            silent[list(tokens)] = False
+            answering_places = int((wanted[row, :, tokens[0]] > 0).sum())
+            terms.append(each[row][:, list(tokens)].sum() / (answering_places or ABSENT_PLACES))
+        terms.append(each[row][:, silent].mean())
+    return sum(terms) / max(sum(len(t.asked) for t in targets), 1)
 
 
 def layer_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target]) -> Any:
@@ -108,20 +161,21 @@ def layer_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target]) -> Any
 
     own = logits[:, :, : mask.shape[1]]
     wanted = torch.zeros_like(own)
-    found, truth = [], []
+    found, truth, weights = [], [], []
     for row, target in enumerate(targets):
         if len(target.boxes):
             queries, things = answering(own[row], boxes[row], target)
-            for query, thing in zip(queries.tolist(), things.tolist(), strict=True):
-                wanted[row, query, list(target.tokens[thing])] = 1
+            overlap = pair_iou(boxes[row][queries], target.boxes[things])
+            for query, thing, iou in zip(queries.tolist(), things.tolist(), overlap, strict=True):
+                wanted[row, query, list(target.tokens[thing])] = iou
             found.append(boxes[row][queries])
             truth.append(target.boxes[things])
-    real = mask[:, None].bool().expand_as(own)
-    count = max(1, sum(len(f) for f in found))
-    total = 4 * focal(own[real], wanted[real], alpha=0.5).sum()
+            weights.append(shared_out(things))
+    total = 4 * phrase_loss(quality_focal(own, wanted), wanted, mask, targets)
     if found:
-        total = total + placed(torch.cat(found), torch.cat(truth))
-    return total / count + 2 * presence_loss(own, wanted, targets)
+        things_in_all = sum(len(t.boxes) for t in targets)
+        total = total + placed(torch.cat(found), torch.cat(truth), torch.cat(weights)) / things_in_all
+    return total + 2 * presence_loss(own, wanted, targets)
 
 
 def presence_loss(logits: Any, wanted: Any, targets: list[Target]) -> Any:
@@ -163,7 +217,7 @@ def proposals_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target], sh
 
     own = logits[:, :, : mask.shape[1]]
     wanted = torch.zeros_like(own)
-    found, truth = [], []
+    found, truth, weights = [], [], []
     for row, target in enumerate(targets):
         if not len(target.boxes):
             continue
@@ -176,12 +230,12 @@ def proposals_loss(logits: Any, boxes: Any, mask: Any, targets: list[Target], sh
         cells = on.any(0).nonzero()[:, 0]
         found.append(boxes[row][cells])
         truth.append(target.boxes[smallest[cells]])
-    real = mask[:, None].bool().expand_as(own)
-    count = max(1, sum(len(f) for f in found))
-    total = 2 * focal(own[real], wanted[real]).sum()
+        weights.append(shared_out(smallest[cells]))
+    total = 4 * phrase_loss(focal(own, wanted), wanted, mask, targets)
     if found:
-        total = total + placed(torch.cat(found), torch.cat(truth))
-    return total / count
+        things_in_all = sum(len(t.boxes) for t in targets)
+        total = total + placed(torch.cat(found), torch.cat(truth), torch.cat(weights)) / things_in_all
+    return total
 
 
 def answers(model: Any, pixels: Any, ids: Any, mask: Any) -> tuple[Any, list[tuple[Any, Any]]]:
@@ -219,9 +273,10 @@ def detection_loss(model: Any, pixels: Any, ids: Any, mask: Any, targets: list[T
     """Loss of all decoder layers and of the encoder's proposals."""
     import torch
 
-    out, layers = answers(model, pixels, ids, mask)
-    total = sum(layer_loss(logits, boxes, mask, targets) for logits, boxes in layers)
-    raw = out.enc_outputs_coord_logits
+    with fast_arithmetic():
+        out, layers = answers(model, pixels, ids, mask)
+    total = sum(layer_loss(logits.float(), boxes.float(), mask, targets) for logits, boxes in layers)
+    raw = out.enc_outputs_coord_logits.float()
     raw = torch.where(torch.isfinite(raw), raw, torch.full_like(raw, 30.0)).clamp(-30, 30)
     shapes = level_shapes(pixels, model.config.num_feature_levels)
-    return total + proposals_loss(out.enc_outputs_class, raw.sigmoid(), mask, targets, shapes)
+    return total + proposals_loss(out.enc_outputs_class.float(), raw.sigmoid(), mask, targets, shapes)

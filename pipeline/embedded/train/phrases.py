@@ -22,6 +22,25 @@ GENERAL: Final[Mapping[str, tuple[str, ...]]] = {
     "hair": ("hair",),
 }
 """What kinds of things are called in general, besides their own names."""
+_UPPER: Final = ("t-shirt", "tank top", "shirt", "sweater", "hoodie", "jacket", "coat", "dress")
+_LOWER: Final = ("trousers", "jeans", "shorts", "skirt", "dress")
+_FEET: Final = ("sneakers", "boots", "shoes", "shoe")
+ALIKE: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(_UPPER, _UPPER),
+    **dict.fromkeys(_LOWER, _LOWER),
+    "dress": ("skirt", "coat", "tank top", "jacket", "shirt"),
+    **dict.fromkeys(_FEET, _FEET),
+    "person": ("mannequin",),
+    "mannequin": ("person",),
+    "bag": ("mug", "bottle", "shoe"),
+    "bottle": ("mug", "lamp", "bag"),
+    "mug": ("bottle", "bag", "lamp"),
+    "chair": ("lamp", "bag"),
+    "lamp": ("chair", "bottle", "mug"),
+}
+"""Kinds that are taken for each other."""
+NEAR: Final = 0.5
+"""Share of a training caption's absent phrases that look like something present."""
 
 
 def called(thing: Thing) -> tuple[str, ...]:
@@ -29,15 +48,20 @@ def called(thing: Thing) -> tuple[str, ...]:
     return (*thing.phrases, *GENERAL.get(thing.name, ()))
 
 
-def absent_phrases(things: tuple[Thing, ...], rng: np.random.Generator, count: int) -> list[str]:
-    """Phrases of kinds that none of the things is called by, half of them with a colour."""
+def absent_phrases(things: tuple[Thing, ...], rng: np.random.Generator, count: int, near: float = 0.0) -> list[str]:
+    """Phrases of kinds that none of the things is called by, two in five of them with a colour.
+
+    A share ``near`` of them is taken from what looks like one of the things.
+    """
     taken = {phrase for thing in things for phrase in called(thing)} | {thing.name for thing in things}
     names = [n for kind in SYNONYMS for n in SYNONYMS[kind] if n not in taken and not taken & set(SYNONYMS[kind])]
     names += [n for n in ("garment", "clothing", "product", "hair") if n not in taken]
     colors = list(DYES)
+    alike = [n for thing in things for kind in ALIKE.get(thing.name, ()) for n in SYNONYMS[kind] if n in names]
     found = []
     for _ in range(count):
-        name = names[int(rng.integers(len(names)))]
+        pool = alike if alike and rng.random() < near else names
+        name = pool[int(rng.integers(len(pool)))]
         found.append(name if rng.random() < 0.6 else f"{colors[int(rng.integers(len(colors)))]} {name}")
     return found
 
@@ -46,11 +70,11 @@ def choose_phrases(
     things: tuple[Thing, ...], rng: np.random.Generator, scene: tuple[Thing, ...] | None = None
 ) -> list[str]:
     """Different phrases of one caption, present ones of ``things`` and ones absent from all of ``scene`` mixed."""
-    count = 1 if rng.random() < 0.5 else int(rng.integers(2, MOST_PHRASES + 1))
+    count = 1 if rng.random() < 0.65 else int(rng.integers(2, MOST_PHRASES + 1))
     present = [names[int(rng.integers(len(names)))] for names in map(called, things) if names]
     rng.shuffle(present)
     here = int(rng.binomial(count, 0.6))
-    chosen = [*present[:here], *absent_phrases(scene or things, rng, max(count - here, 1 if not present else 0))]
+    chosen = [*present[:here], *absent_phrases(scene or things, rng, max(count - here, 1 if not present else 0), NEAR)]
     rng.shuffle(chosen)
     return list(dict.fromkeys(chosen))
 

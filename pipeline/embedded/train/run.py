@@ -10,6 +10,8 @@ from pipeline.embedded.sam import TINY, save_sam
 from pipeline.embedded.scene import RENDERER_VERSION
 from pipeline.embedded.train.backbone import train_backbone
 from pipeline.embedded.train.data import build_cache
+from pipeline.embedded.train.detector import FULL_PX as DETECTOR_PX
+from pipeline.embedded.train.detector import SMALL_PX as DETECTOR_SMALL_PX
 from pipeline.embedded.train.detector import train_detector
 from pipeline.embedded.train.loop import Schedule
 from pipeline.embedded.train.restage import build_restage
@@ -22,7 +24,8 @@ VALID_SCENES: Final = 400
 SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=2_000, rate=6e-4, anneal=0.3)
 BACKBONE: Final = Schedule(steps=2_400, rate=1e-3, warmup=60, average=0.99, clip=5.0)
-DETECTOR: Final = Schedule(steps=3_500, rate=8e-4, warmup=100, average=0.995)
+DETECTOR_SMALL: Final = Schedule(steps=3_500, rate=8e-4, warmup=100, average=0.995)
+DETECTOR_FULL: Final = Schedule(steps=3_000, rate=6e-4, warmup=100, anneal=0.76, average=0.995, clip=2.0)
 
 
 def averaged(folder: Path) -> dict[str, Any]:
@@ -58,11 +61,14 @@ def train_sam(runs: Path) -> None:
 
 
 def train_grounding_dino(runs: Path) -> None:
-    """The detector: its backbone by itself, then all of it."""
+    """The detector: its backbone by itself, then all of it on small pictures, then on large ones."""
     scenes, valid = prepare(runs)
     train_backbone(runs / "backbone", scenes, schedule=BACKBONE)
+    small, full = runs / f"detector-{DETECTOR_SMALL_PX}", runs / f"detector-{DETECTOR_PX}"
     start = runs / "backbone" / "checkpoint.pt"
-    train_detector(runs / "detector", scenes, schedule=DETECTOR, start=start, valid=valid)
+    train_detector(small, scenes, schedule=DETECTOR_SMALL, side=DETECTOR_SMALL_PX, batch=8, start=start, valid=valid)
+    start = small / "checkpoint.pt"
+    train_detector(full, scenes, schedule=DETECTOR_FULL, side=DETECTOR_PX, batch=6, start=start, valid=valid)
 
 
 def export_sam(runs: Path, folder: Path) -> None:
@@ -75,7 +81,7 @@ def export_detector(runs: Path, folder: Path) -> None:
     from pipeline.embedded.detector import save_detector
     from pipeline.embedded.train.detector import detector_of
 
-    save_detector(detector_of(averaged(runs / "detector")), folder)
+    save_detector(detector_of(averaged(runs / f"detector-{DETECTOR_PX}")), folder)
 
 
 def train_restaging(runs: Path) -> None:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from pipeline.embedded.train.data import SceneCache, Thing
 from pipeline.embedded.train.sam import augmented
 
-SHAPES: tuple[tuple[int, int], ...] = ((128, 128), (168, 128), (128, 168))
-"""Heights and widths that batches come in: square, portrait, landscape."""
 SHARES = (0.55, 0.35, 0.1)
 SEEN = 0.6
 """A thing whose box keeps less than this share of its area inside the crop is not asked for."""
@@ -37,9 +35,15 @@ class View:
     boxes: NDArray[np.float32]
 
 
-def shape_of_batch(rng: np.random.Generator) -> tuple[int, int]:
+def shapes_at(side: int) -> tuple[tuple[int, int], ...]:
+    """Heights and widths of batches, about as large as a square of ``side``: square, portrait, landscape."""
+    long, short = (round(side * share / 8) * 8 for share in (7 / 6, 7 / 8))
+    return (side, side), (long, short), (short, long)
+
+
+def shape_of_batch(rng: np.random.Generator, side: int) -> tuple[int, int]:
     """Height and width of the next batch's pictures."""
-    return SHAPES[int(rng.choice(len(SHAPES), p=SHARES))]
+    return shapes_at(side)[int(rng.choice(len(SHARES), p=SHARES))]
 
 
 def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[int, int]) -> View:

@@ -165,14 +165,20 @@ def test_a_perfect_and_an_empty_segmenter_score_as_they_should(tmp_path, monkeyp
     scores = score_sam(tmp_path, scenes=1)
     assert 0 <= scores["mean_iou"] < 0.9
 
-    def perfect(sam, embedding, boxes):
+    def perfect(sam, embedding, boxes, points, *, several):
         things = [t for t in truth.things[0] if truth.mask(0, t).sum() >= 80]
         masks = np.stack([truth.mask(0, t) for t in things]).astype(np.float32)
-        return torch.from_numpy(masks) * 2 - 1, None
+        logits = torch.from_numpy(masks) * 2 - 1
+        if several:  # the second of three masks is right, and the network says so
+            return torch.stack([-logits, logits, -logits], 1), torch.tensor([[0.1, 0.9, 0.2]] * len(logits))
+        assert (boxes is None) != (points is None)
+        return logits, None
 
     truth = held_out(1)
     monkeypatch.setattr("pipeline.embedded.train.sam._decode", perfect)
     assert score_sam(tmp_path, scenes=1)["mean_iou"] == 1.0
+    assert score_sam(tmp_path, scenes=1, clicks=1)["mean_iou"] == 1.0
+    assert score_sam(tmp_path, scenes=1, clicks=3)["mean_iou"] == 1.0
 
 
 def test_held_out_seeds_stay_clear_of_the_training():

@@ -7,17 +7,37 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.detector import build_detector, build_tokenizer, save_detector
 from pipeline.embedded.score import score_detector, score_sam
 from pipeline.embedded.train.backbone import KINDS, coverage, into_detector, train_backbone
 from pipeline.embedded.train.data import SceneCache, build_cache, open_cache
-from pipeline.embedded.train.detector import batch_of, build_student, detector_of, student_loss, train_detector
+from pipeline.embedded.train.detector import (
+    CAPTIONS,
+    backbone_once,
+    batch_of,
+    build_student,
+    detector_of,
+    student_loss,
+    train_detector,
+)
 from pipeline.embedded.train.findings import Finding, average_precision, detection_scores, judged
 from pipeline.embedded.train.loop import Schedule, Training
-from pipeline.embedded.train.matching import Target, answering, level_shapes, match, places, presence_loss
-from pipeline.embedded.train.phrases import absent_phrases, called, choose_phrases
+from pipeline.embedded.train.matching import (
+    Target,
+    answering,
+    level_shapes,
+    match,
+    pair_iou,
+    phrase_loss,
+    places,
+    presence_loss,
+    quality_focal,
+    shared_out,
+)
+from pipeline.embedded.train.phrases import ALIKE, absent_phrases, called, choose_phrases
 from pipeline.embedded.train.run import averaged
-from pipeline.embedded.train.views import SHAPES, view
+from pipeline.embedded.train.views import shapes_at, view
 from pipeline.errors import WeightsMissing
 
 
@@ -50,7 +70,7 @@ def test_captions_name_what_is_seen_and_never_call_absent_what_was_cut_off(cache
         assert not hidden & set(choose_phrases(scene[:1], rng, scene))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", shapes_at(128))
 def test_views_keep_boxes_on_their_things(cache, shape):
     rng = np.random.default_rng(1)
     checked = 0
@@ -78,8 +98,9 @@ def test_cells_say_which_kind_covers_them(cache):
 
 def test_batches_name_the_boxes_that_they_hold(cache, tmp_path):
     tokenizer = build_tokenizer(tmp_path)
-    pixels, ids, mask, targets, shares = batch_of(cache, tokenizer, np.random.default_rng(3), 8)
+    pixels, ids, mask, targets, shares = batch_of(cache, tokenizer, np.random.default_rng(3), 8, 128)
     assert pixels.shape[:2] == (8, 3)
+    assert len(ids) == len(targets) == 8 * CAPTIONS
     assert shares.shape[1:3] == tuple(side // 8 for side in pixels.shape[2:])
     assert ids.shape == mask.shape
     assert any(len(t.boxes) for t in targets)
@@ -116,6 +137,39 @@ def test_scores_of_absent_phrases_go_down_and_of_present_ones_up():
     assert logits.grad[0, :, 2:].sum() > 0
 
 
+def test_a_thing_weighs_one_however_many_answer_for_it():
+    assert shared_out(torch.tensor([4, 4, 4, 4, 9])).tolist() == [0.25, 0.25, 0.25, 0.25, 1.0]
+
+
+def test_a_phrase_of_one_place_teaches_as_much_as_one_of_many():
+    wanted = torch.zeros(1, 20, 3)
+    wanted[0, :10, 0] = 1
+    wanted[0, 10, 1] = 1
+    target = Target(boxes=torch.zeros(2, 4), tokens=((0,), (1,)), masks=torch.zeros(2, 8, 8), asked=((0,), (1,)))
+    each = wanted.clone().requires_grad_()
+    phrase_loss(each, wanted, torch.ones(1, 3), [target]).backward()
+    assert each.grad is not None
+    assert each.grad[0, :10, 0].sum() == pytest.approx(float(each.grad[0, 10, 1]))
+
+
+def test_a_score_is_taught_to_be_the_boxs_overlap():
+    truth = torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.5, 0.5, 0.4, 0.4], [0.9, 0.9, 0.1, 0.1]])
+    found = torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.5, 0.6, 0.4, 0.2], [0.1, 0.1, 0.1, 0.1]])
+    assert pair_iou(found, truth).tolist() == pytest.approx([1, 0.5, 0.1])  # never less than 0.1: it still answers
+    logits = torch.logit(torch.tensor([0.2, 0.5, 0.8])).requires_grad_()
+    quality_focal(logits, torch.tensor([0.5, 0.5, 0.5])).sum().backward()
+    assert logits.grad is not None
+    assert [float(torch.sign(g)) for g in logits.grad] == [-1, 0, 1]
+
+
+def test_absent_phrases_of_a_kind_are_like_what_is_there(cache):
+    rng = np.random.default_rng(0)
+    things = next(t for t in cache.things if any(x.name in ALIKE for x in t))
+    like = {n for t in things for kind in ALIKE.get(t.name, ()) for n in SYNONYMS[kind]}
+    asked = absent_phrases(things, rng, 40, near=1.0)
+    assert all(any(phrase.endswith(name) for name in like) for phrase in asked)
+
+
 def test_places_are_covered_cells_and_a_small_thing_has_one():
     masks = torch.zeros(2, 64, 64)
     masks[0, :32, :32] = 1
@@ -131,10 +185,37 @@ def test_places_are_covered_cells_and_a_small_thing_has_one():
 def test_the_losses_reach_every_part(cache, tmp_path):
     torch.manual_seed(0)
     student = build_student(None)
-    detected, dense = student_loss(student, *batch_of(cache, build_tokenizer(tmp_path), np.random.default_rng(0), 2))
+    batch = batch_of(cache, build_tokenizer(tmp_path), np.random.default_rng(0), 2, 128)
+    detected, (dense, _) = student_loss(student, *batch)
     (detected + dense).backward()
     idle = {n for n, p in student.named_parameters() if p.grad is None}
     assert not [n for n in idle if "pooler" not in n and "swin.layernorm" not in n and "text_backbone" not in n]
+
+
+def test_one_run_of_the_backbone_answers_for_all_captions_of_a_picture():
+    torch.manual_seed(0)
+    model = build_detector().model.eval()
+    calls: list[int] = []
+    model.backbone.conv_encoder.register_forward_pre_hook(lambda _m, args: calls.append(len(args[0])))
+    pixels = torch.randn(2, 3, 128, 128).repeat_interleave(2, 0)
+    mask = torch.ones(4, 128, 128, dtype=torch.long)
+    with torch.no_grad():
+        plain = model.backbone(pixels, mask)
+        with backbone_once(model, 2):
+            shared = model.backbone(pixels, mask)
+        model.backbone(pixels, mask)
+    assert calls == [4, 2, 4]
+    for (one, _), (other, _) in zip(plain[0], shared[0], strict=True):
+        torch.testing.assert_close(one, other)
+    for one, other in zip(plain[1], shared[1], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_earlier_stage_is_taken_up_whole(scenes, tmp_path):
+    train_detector(tmp_path, scenes, schedule=Schedule(steps=1, rate=1e-3, warmup=1), batch=1, side=128)
+    student = build_student(tmp_path / "checkpoint.pt").state_dict()
+    average = averaged(tmp_path)
+    assert all(torch.equal(student[name], average[name]) for name in average)
 
 
 def test_a_trained_backbone_becomes_the_detectors(scenes, tmp_path):
@@ -160,7 +241,7 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_a_detector_that_was_stopped_ends_as_one_that_was_not_and_is_scored(scenes, tmp_path, monkeypatch):
     schedule = Schedule(steps=4, rate=1e-4, warmup=1)
-    train_detector(tmp_path / "whole", scenes, schedule=schedule, batch=2)
+    train_detector(tmp_path / "whole", scenes, schedule=schedule, batch=2, side=128)
     monkeypatch.setattr("pipeline.embedded.train.detector.Training", partial(Training, save_every=2))
     calls: list[int] = []
 
@@ -173,9 +254,9 @@ def test_a_detector_that_was_stopped_ends_as_one_that_was_not_and_is_scored(scen
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.embedded.train.detector.student_loss", stop)
         with pytest.raises(KeyboardInterrupt):
-            train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2)
+            train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2, side=128)
     assert torch.load(tmp_path / "halves" / "checkpoint.pt", weights_only=True)["step"] == 2
-    train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2)
+    train_detector(tmp_path / "halves", scenes, schedule=schedule, batch=2, side=128)
     whole, halves = averaged(tmp_path / "whole"), averaged(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
