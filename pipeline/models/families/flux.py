@@ -1,0 +1,103 @@
+"""FLUX.1: dev, schnell and Krea in the inpainting pipeline, Fill and Kontext in their own, with ControlNets.
+
+Black Forest Labs, FLUX.1; Batifol et al., FLUX.1 Kontext, arXiv 2506.15742. Guidance is an input of the network
+and not a second pass, so there is no negative prompt.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pipeline.errors import ModelError
+from pipeline.models.checkpoints import Checkpoint
+from pipeline.models.families import flow
+from pipeline.models.families.types import Family, Generator, Inpaint, Parts
+
+PIPELINES: Final = {
+    "FluxPipeline": "FluxInpaintPipeline",
+    "FluxFillPipeline": "FluxFillPipeline",
+    "FluxKontextPipeline": "FluxKontextInpaintPipeline",
+}
+"""Which pipeline inpaints, by the class that a folder was saved from."""
+CONTROLLED: Final = "FluxControlNetInpaintPipeline"
+UNION_MODES: Final = {"canny": 0, "depth": 2, "pose": 4}
+"""Numbers of the kinds in union ControlNets with a mode input, as InstantX and Shakker-Labs trained them."""
+CELL_PX: Final = 16
+"""8 px of the autoencoder, times patches of 2x2 latents."""
+
+
+def load(row: Checkpoint, parts: Parts, device: str) -> Any:
+    """The pipeline of the row's kind, with its ControlNets.
+
+    Raises:
+        ModelError: no such pipeline, or controls where the kind takes none.
+    """
+    saved_as = flow.pipeline_name(parts.place)
+    name = PIPELINES.get(saved_as)
+    if name is None:
+        raise ModelError(f"Checkpoint {row.id!r}: {saved_as} is none of {', '.join(PIPELINES)}")
+    if parts.controls and saved_as != "FluxPipeline":
+        raise ModelError(f"Checkpoint {row.id!r}: {saved_as} takes no controls; take a row of FLUX.1 dev")
+    return flow.load_folder(
+        row, parts, device, CONTROLLED if parts.controls else name,
+        transformer="FluxTransformer2DModel", controlnet="FluxControlNetModel",
+    )  # fmt: skip
+
+
+def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
+    """The arguments of the pipeline's kind, every value said."""
+    pipe, first = generator.pipe, requests[0]
+    kind = type(pipe).__name__
+    distilled = not pipe.transformer.config.guidance_embeds
+    arguments = flow.inpaint_arguments(requests, cell_px=CELL_PX) | {
+        "guidance_scale": first.guidance,
+        "max_sequence_length": 256 if distilled else 512,
+    }
+    if kind == "FluxFillPipeline":
+        del arguments["padding_mask_crop"]
+    if kind == "FluxKontextInpaintPipeline":
+        arguments |= {"true_cfg_scale": 1.0, "_auto_resize": False, "max_area": first.size[0] * first.size[1]}
+    if kind == "FluxInpaintPipeline":
+        arguments["true_cfg_scale"] = 1.0
+    if first.controls:
+        arguments |= _control_arguments(pipe, requests)
+    return arguments
+
+
+def _control_arguments(pipe: Any, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
+    from PIL import Image as Pillow
+
+    controls = requests[0].controls
+    maps = [Pillow.fromarray(control.image) for one in requests for control in one.controls]
+    several = len(controls) > 1
+    nets = list(pipe.controlnet.nets) if several else [pipe.controlnet]
+    modes = [_mode(net, control.kind) for net, control in zip(nets, controls, strict=True)]
+    reach: dict[str, list[Any]] = {
+        "controlnet_conditioning_scale": [control.scale for control in controls],
+        "control_guidance_start": [control.start for control in controls],
+        "control_guidance_end": [control.end for control in controls],
+    }
+    arguments: dict[str, Any] = {name: said if several else said[0] for name, said in reach.items()}
+    if several:
+        arguments["control_mode"] = modes
+    else:  # one net takes a mode a request
+        arguments["control_mode"] = None if modes[0] is None else modes * len(requests)
+    return {"control_image": maps, **arguments}
+
+
+def _mode(net: Any, kind: str) -> int | None:
+    if not net.union:
+        return None
+    if kind not in UNION_MODES:
+        raise ModelError(f"A union ControlNet of Flux has no mode for {kind!r}; it has {', '.join(UNION_MODES)}")
+    return UNION_MODES[kind]
+
+
+FAMILY = Family(
+    id="flux",
+    multiple_of=16,
+    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
+    negative_prompt=False,
+    load=load,
+    call=call,
+)
