@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from flows.garments import garment_previews, garment_subject, restage
 from flows.places import place_painter
-from flows.way import ItemWay, Made, evidence_of, has_picture, is_generated, key_of, mask_address
+from flows.way import ItemWay, Made, evidence_of, has_picture, is_generated, key_of, mask_address, uses_generator
 from masks.shelf_use import stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
@@ -47,14 +48,20 @@ def walk(way: ItemWay) -> Ending:
     if confidence < way.recipe.subject.park_below and not approved and not trusts(way.word, found.key):
         reason = f"mask confidence {confidence:.2f} is under park_below {way.recipe.subject.park_below:g}"
         return _parked(way, found, reason, scores)
-    composed = way.stage("compose", way.keys.compose, lambda: _compose(way, found))
+    if way.recipe.kind == "garment":
+        composed = restage(way, found, enlarger)
+        if composed.meta["problems"]:
+            scores |= {"notes": composed.meta["notes"], **composed.meta["measures"]}
+            return _parked(way, found, "; ".join(composed.meta["problems"]), scores, composed)
+    else:
+        composed = way.stage("compose", way.keys.compose, lambda: _compose(way, found))
     exported = way.stage("export", way.keys.export, lambda: _export(way, composed))
     checked = way.stage("checks", way.keys.checks, lambda: _check(way, composed, exported))
     scores |= {"notes": [*composed.meta["notes"], *exported.meta["notes"], *checked.meta["notes"]]}
     scores |= composed.meta["measures"]
     if checked.meta["errors"] and not approved:
         return _parked(way, found, "the finished picture: " + "; ".join(checked.meta["errors"]), scores)
-    preview = _preview(way, found, exported)
+    preview = _preview(way, found, exported, composed)
     name = file_name(way.marketplace, way.item.sku, way.item.view, file_format=exported.meta["file_format"])
     return Ending(
         keys={**way.keys.named(), "preview": preview.key},
@@ -65,9 +72,12 @@ def walk(way: ItemWay) -> Ending:
     )
 
 
-def _parked(way: ItemWay, found: Result, reason: str, scores: Mapping[str, Json]) -> Ending:
-    preview = _preview(way, found, None)
-    keys = {"subject": found.key, "preview": preview.key, **_evidence_keys(way)}
+def _parked(
+    way: ItemWay, found: Result, reason: str, scores: Mapping[str, Json], composed: Result | None = None
+) -> Ending:
+    preview = _preview(way, found, None, composed)
+    made = {"compose": composed.key} if composed is not None else {}
+    keys = {"subject": found.key, **made, "preview": preview.key, **_evidence_keys(way)}
     return Ending(keys=keys, scores=scores, confidence=float(found.meta["confidence"]), reason=reason)
 
 
@@ -77,6 +87,9 @@ def _find(way: ItemWay) -> Made:
 
     if way.edited is not None:
         files, meta = pack_subject(subject_from(way.shelf, way.edited, way.picture))
+        return files, {**meta, "picture_notes": list(way.picture.notes)}
+    if way.recipe.kind == "garment" and way.recipe.subject.finder == "grounding_dino":
+        files, meta = pack_subject(garment_subject(way, _detector(way)))
         return files, {**meta, "picture_notes": list(way.picture.notes)}
     address = mask_address(way)
     subject = find_subject(
@@ -148,7 +161,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
         ),
         shadow=ShadowSpec(kind=recipe.shadow.kind, strength=recipe.shadow.strength, softness=recipe.shadow.softness),
         seed=way.seed,
-        enlarge=_enlarger(recipe, enlarged_by),
+        enlarge=enlarger(recipe, enlarged_by),
         max_growth=recipe.upscale.max_growth,
         paint_place=place_painter(way) if is_generated(recipe) else None,
     )
@@ -178,7 +191,7 @@ def _measures(composed: Composed, recipe: Recipe) -> dict[str, float]:
     return measures
 
 
-def _enlarger(recipe: Recipe, used: list[str]) -> Callable[[Image, float], Image]:
+def enlarger(recipe: Recipe, used: list[str]) -> Callable[[Image, float], Image]:
     """Enlarging as the recipe's `upscale` says. The model is loaded when first needed, and named in ``used``."""
 
     def enlarge(image: Image, growth: float) -> Image:
@@ -203,11 +216,11 @@ def _export(way: ItemWay, composed: Result) -> Made:
     before = read_provenance(read_bytes(way.item.address))
     provenance = Provenance(
         digital_source=combined_source(before.digital_source if before else None, composed.meta["digital_source"]),
-        generated_person=before.generated_person if before else False,
+        generated_person=way.recipe.kind == "garment" or (before.generated_person if before else False),
         sku=way.item.sku,
         view=way.item.view,
         recipe=way.recipe.name,
-        checkpoint=way.recipe.generate.checkpoint if is_generated(way.recipe) else "",
+        checkpoint=way.recipe.generate.checkpoint if uses_generator(way.recipe) else "",
         seed=way.seed,
         mask_revision=str(way.edited.number if way.edited else 0),
         seamline_version=version("seamline"),
@@ -251,12 +264,15 @@ def source_preview(way: ItemWay) -> dict[str, str]:
         return {}
 
 
-def _preview(way: ItemWay, found: Result, exported: Result | None) -> Result:
+def _preview(way: ItemWay, found: Result, exported: Result | None, composed: Result | None = None) -> Result:
     from pipeline.files.preview import previews
 
     def make() -> Made:
         finished = decode_picture(exported.read("picture"), "the finished picture").image if exported else None
-        return previews(way.picture.image, _subject(found).alpha, finished), None
+        files = previews(way.picture.image, _subject(found).alpha, finished)
+        if composed is not None and way.recipe.kind == "garment":
+            files |= garment_previews(composed, way.picture.image, _subject(found).alpha)
+        return files, None
 
-    inputs = [found.key, exported.key] if exported else [found.key]
+    inputs = [result.key for result in (found, composed, exported) if result is not None]
     return way.stage("preview", key_of("preview", None, inputs), make)

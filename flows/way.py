@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSIONS = {"subject": 1, "place": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
+VERSIONS = {"subject": 1, "figure": 1, "paint": 1, "place": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
 """Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
 
 Made = tuple[dict[str, bytes], Json]
@@ -41,13 +41,15 @@ Made = tuple[dict[str, bytes], Json]
 
 @dataclass(frozen=True, kw_only=True)
 class StageKeys:
-    """Keys of an item's results by stage; ``place`` is empty where no place is generated."""
+    """Keys of an item's results by stage; empty for the stages that its kind of recipe does not have."""
 
     subject: str
     place: str
     compose: str
     export: str
     checks: str
+    figure: str = ""
+    paint: str = ""
 
     def named(self) -> dict[str, str]:
         """The keys of the stages that this item has, by stage."""
@@ -145,6 +147,8 @@ def item_seed(batch_seed: int, sku: str, view: str, attempt: int = 0) -> int:
 def make_keys(way: ItemWay) -> StageKeys:
     """The keys of all stages of an item. Raises ItemError for a row, a photo or a mask file that is not there."""
     recipe, subject = way.recipe, _subject_key(way)
+    if recipe.kind == "garment":
+        return _garment_keys(way, subject)
     framing = {
         "marketplace": way.marketplace.model_dump(mode="json", include=_FRAMING),
         "longest_px": recipe.export.longest_px,
@@ -160,6 +164,13 @@ def make_keys(way: ItemWay) -> StageKeys:
         "seed": way.seed,
     }
     compose = key_of("compose", look, [subject, *_backdrop_digest(way), *([place] if place else [])])
+    export, checks = _file_keys(way, compose)
+    return StageKeys(subject=subject, place=place, compose=compose, export=export, checks=checks)
+
+
+def _file_keys(way: ItemWay, compose: str) -> tuple[str, str]:
+    """The keys of `export` and `checks`, which all kinds of recipes have."""
+    recipe = way.recipe
     file = {
         "recipe": recipe.name,
         "seed": way.seed,
@@ -171,7 +182,30 @@ def make_keys(way: ItemWay) -> StageKeys:
     }
     export = key_of("export", file, [compose, way.digest])
     checks = key_of("checks", {"marketplace": way.marketplace.model_dump(mode="json", exclude=_PROSE)}, [export])
-    return StageKeys(subject=subject, place=place, compose=compose, export=export, checks=checks)
+    return export, checks
+
+
+def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
+    """A garment's stages: other words or seeds paint anew, another enlarger only joins anew."""
+    from pipeline.models.checkpoints import checkpoint
+
+    recipe, wanted = way.recipe, way.recipe.generate
+    figure = key_of("figure", None, [subject, way.digest])
+    nets = checkpoint(wanted.checkpoint, role="generator").controlnets
+    what = {
+        "garment": recipe.garment.model_dump(mode="json"),
+        "wearing": recipe.garment.wearing or recipe.subject.phrases,
+        "place": recipe.background.prompt,
+        "generate": wanted.model_dump(mode="json", exclude={"checkpoint"}),
+        "seed": way.seed,
+    }
+    names = [wanted.checkpoint, *(nets[kind] for kind in recipe.garment.controls if kind in nets)]
+    paint = key_of("paint", what, [figure], "+".join(map(_weights, names)))
+    compose = key_of("compose", recipe.upscale.model_dump(mode="json"), [paint])
+    export, checks = _file_keys(way, compose)
+    return StageKeys(
+        subject=subject, place="", figure=figure, paint=paint, compose=compose, export=export, checks=checks
+    )
 
 
 def _subject_key(way: ItemWay) -> str:
@@ -265,3 +299,8 @@ def has_picture(recipe: Recipe) -> bool:
 def is_generated(recipe: Recipe) -> bool:
     """Whether a model draws the backdrop."""
     return recipe.background.kind == "generated"
+
+
+def uses_generator(recipe: Recipe) -> bool:
+    """Whether a model generates pixels of the picture."""
+    return recipe.kind == "garment" or is_generated(recipe)

@@ -143,6 +143,14 @@ def foreground_probability(image: Image) -> NDArray[np.float32]:
         return np.asarray(_answer(1, image).segmentation_mask, np.float32).copy()
 
 
+def face_boxes(image: Image) -> list[Box]:
+    """Boxes of the faces in a picture, in its own pixels."""
+    small, scale = reduced(image)
+    with _LOCK:
+        found = _faces(small)
+    return [(round(a / scale), round(b / scale), round(c / scale), round(d / scale)) for a, b, c, d in found]
+
+
 def reduced(image: Image) -> tuple[Image, float]:
     """The picture at 1024 pixels at most, and its scale."""
     scale = min(1.0, _LOOK_PX / max(image.shape[:2]))

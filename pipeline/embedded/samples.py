@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pipeline.embedded.render import render_garment, render_product
-from pipeline.embedded.scene import Scene
+import numpy as np
+
+from pipeline.embedded.cloth import GarmentSpec
+from pipeline.embedded.footwear import ShoeSpec
+from pipeline.embedded.palette import DENIM, DYES, rgb
+from pipeline.embedded.render import render, render_garment, render_product
+from pipeline.embedded.scene import Kind, Scene, SceneSpec, random_looks
 from pipeline.files.encode import encode_picture
 
 SIDE_PX: Final = 1600
@@ -56,10 +61,63 @@ RENDERED: Final = (
 """Rows of the rendered samples."""
 
 
+WORN_SIZE: Final = (1536, 1152)
+
+
+def _worn(kind: Kind, framing: str, backdrop: str, seed: int, *garments: GarmentSpec) -> Callable[[], Scene]:
+    """Garments on a mannequin, with or without a head, or on a person."""
+
+    def draw() -> Scene:
+        rng = np.random.default_rng([seed, 31])
+        spec = SceneSpec(
+            kind=kind, backdrop=backdrop, backdrop_seed=seed, pose_seed=seed, garments=garments,
+            looks=random_looks(rng, kind), framing=framing, calm=True,
+            shoes=ShoeSpec(kind="shoes", color_name="black", color=rgb(DYES["black"])) if framing == "full" else None,
+        )  # fmt: skip
+        return render(seed, size=WORN_SIZE, spec=spec)
+
+    return draw
+
+
+def _piece(kind: str, color: str, **cut: Any) -> GarmentSpec:
+    dye = rgb((DENIM if kind == "jeans" else DYES)[color])
+    return GarmentSpec(kind=kind, color_name=color, color=dye, **cut)
+
+
+WORN: Final = (
+    RenderedSample(
+        sku="tee-nova", title="Printed t-shirt", phrase="t-shirt",
+        draw=_worn("headless", "upper", "grey sweep", 4, _piece("trousers", "navy"),
+                   _piece("t-shirt", "mustard", print_name="NOVA", sleeve=0.3)),
+    ),
+    RenderedSample(
+        sku="dress-meadow", title="Dress with flowers", phrase="dress",
+        draw=_worn("mannequin", "full", "grey sweep", 12,
+                   _piece("dress", "teal", pattern="floral", second=rgb(DYES["cream"]), sleeve=0.28, length=0.8)),
+    ),
+    RenderedSample(
+        sku="hoodie-seamline", title="Hoodie with a word", phrase="hoodie",
+        draw=_worn("headless", "upper", "paper", 23, _piece("jeans", next(iter(DENIM))),
+                   _piece("hoodie", "burgundy", print_name="SEAMLINE", sleeve=1.0)),
+    ),
+    RenderedSample(
+        sku="jacket-coral", title="Jacket", phrase="jacket",
+        draw=_worn("mannequin", "upper", "grey sweep", 8, _piece("trousers", "charcoal"),
+                   _piece("jacket", "coral", sleeve=1.0)),
+    ),
+    RenderedSample(
+        sku="sweater-breton", title="Striped sweater", phrase="sweater",
+        draw=_worn("person", "upper", "wall", 17, _piece("trousers", "cream"),
+                   _piece("sweater", "navy", pattern="striped", second=rgb(DYES["white"]), sleeve=1.0)),
+    ),
+)  # fmt: skip
+"""Garments worn on mannequins and on a person, for the catalog `sample:garment`."""
+
+
 def write_rendered(folder: Path) -> None:
-    """Draw every rendered sample into ``folder`` as ``SKU.jpg``, 1600 px a side."""
+    """Draw every rendered sample into ``folder`` as ``SKU.jpg``, 1600 px a side, 1536 x 1152 px if worn."""
     folder.mkdir(parents=True, exist_ok=True)
-    for sample in RENDERED:
+    for sample in (*RENDERED, *WORN):
         data = encode_picture(sample.draw().image, file_format="jpeg", quality=QUALITY)
         (folder / f"{sample.sku}.jpg").write_bytes(data)
 

@@ -107,7 +107,8 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
     below = data.get("generate")
     wanted: dict[str, Json] = below if isinstance(below, dict) else {}
     row = checkpoints().get(str(wanted.get("checkpoint", "inpaint-embedded")))
-    if _value(data, "background", "kind") != "generated" or row is None or row.role != "generator":
+    generates = _value(data, "background", "kind") == "generated" or data.get("kind") == "garment"
+    if not generates or row is None or row.role != "generator":
         return
     accepted = data.get("accept_licence")
     steps, guidance = wanted.get("steps"), wanted.get("guidance")

@@ -52,6 +52,8 @@ ColumnField = Literal[
     "text_threshold",
     "park_below",
     "prompt",
+    "person",
+    "wearing",
     "background_kind",
     "background_color",
     "background_color_to",
@@ -67,6 +69,8 @@ ROW_FIELDS: Mapping[str, str] = {
     "text_threshold": "subject.text_threshold",
     "park_below": "subject.park_below",
     "prompt": "background.prompt",
+    "person": "garment.person",
+    "wearing": "garment.wearing",
     "background_kind": "background.kind",
     "background_color": "background.color",
     "background_color_to": "background.color_to",
@@ -168,6 +172,25 @@ class GenerateSection(Section):
     """How strictly the prompt is followed; the checkpoint's own number by default."""
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     """What should not be there; read at a guidance above 1 only."""
+
+
+class GarmentSection(Section):
+    """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
+
+    mode: Literal["keep"] = "keep"
+    """`keep`: the garment was shot on a body or a mannequin, its pixels are carried and the rest is generated."""
+    person: Annotated[str, Field(max_length=1000)] = "a model"
+    """Who wears it, in words: `a model with tan skin and long black hair`."""
+    wearing: Annotated[str, Field(max_length=1000)] = ""
+    """What the person wears, in words; the phrases of `subject` by default."""
+    repaint: Literal["everything", "figure"] = "everything"
+    """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
+    controls: Annotated[list[Literal["pose", "canny"]], Field(max_length=2)] = ["pose", "canny"]
+    """Control maps that guide the model; those that the checkpoint has no ControlNet for are left out."""
+    candidates: Annotated[int, Field(ge=1, le=32)] = 3
+    """Pictures that are generated and measured for each item; the best one is taken."""
+    rounds: Annotated[int, Field(ge=1, le=10)] = 2
+    """How often new candidates are generated while none passes the checks; then the item is parked."""
 
 
 class ShadowSection(Section):
@@ -273,8 +296,8 @@ class Recipe(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$", examples=["spring-packshots"])]
     """Short name in lower case; part of batch ids and file metadata."""
-    kind: Literal["background"] = "background"
-    """What is restaged: `background` sets the product on a new background."""
+    kind: Literal["background", "garment"] = "background"
+    """What is restaged: `background` sets the product on a new background, `garment` puts a garment on a person."""
     accept_licence: Annotated[list[CheckpointId], Field(examples=["[some-research-model]"])] = []
     """Ids of checkpoints whose non-commercial licences you accept; without it they are refused."""
     catalog: CatalogSection = CatalogSection()
@@ -283,6 +306,8 @@ class Recipe(Section):
     """How to find the product in each photo."""
     background: BackgroundSection = BackgroundSection()
     """What stands behind the product."""
+    garment: GarmentSection = GarmentSection()
+    """How a garment is restaged; read by `kind: garment`."""
     generate: GenerateSection = GenerateSection()
     """How pixels are generated; read where something is."""
     shadow: ShadowSection = ShadowSection()

@@ -38,6 +38,15 @@ OUTCOMES = {
 _SHOTS = (("source", "Source", "not readable"), ("mask", "Mask", "no mask"), ("result", "Result", "not made"))
 
 
+_FURTHER = (
+    ("controls", "Control maps"),
+    ("candidates", "Candidates and their merit, the taken one framed"),
+    ("taken", "The taken candidate, not published"),
+    ("joins", "Joins, three times enlarged"),
+)
+"""Pictures of kinds that generate; shown where they exist."""
+
+
 def outcome(state: ItemState) -> str:
     """What a person wants to know of a state: ``finished``, ``parked``, ``failed`` or ``waiting``."""
     return OUTCOMES.get(state, "waiting")
@@ -65,6 +74,7 @@ class Card:
     summary: str
     reason: str | None
     shots: tuple[Shot, ...]
+    further: tuple[Shot, ...] = ()
     notes: tuple[str, ...] = ()
     measures: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
@@ -107,6 +117,11 @@ def card(record: Record, previews: Sequence[str], folder: str = "") -> Card:
         summary=", ".join(str(part) for part in (finder, confidence) if part),
         reason=record.reason,
         shots=shots,
+        further=tuple(
+            Shot(kind=kind, title=title, missing="", small=small[kind])
+            for kind, title in _FURTHER
+            if kind in small and not (kind == "taken" and "result" in small)
+        ),
         notes=tuple(str(note) for note in _list(record.scores.get("reasons")) + _list(record.scores.get("notes"))),
         measures=tuple(_measures(record)),
     )

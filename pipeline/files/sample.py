@@ -1,4 +1,4 @@
-"""Built-in sample catalogs: ``sample:packshot`` as a recipe's catalog address.
+"""Built-in sample catalogs: ``sample:packshot`` or ``sample:garment`` as a recipe's catalog address.
 
 Photographs come out of installed packages whose licences allow it, products from ``configs/samples``
 (drawn by ``pipeline.embedded.samples``); both are credited in a file beside the catalog.
@@ -30,6 +30,9 @@ class Sample:
     credit: str
     shadow: str = ""
     park_below: str = ""
+    person: str = ""
+    wearing: str = ""
+    place: str = ""
 
 
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
@@ -77,7 +80,37 @@ PACKSHOT: Final = (
     ),
 )  # fmt: skip
 
-SAMPLES: Final = {"packshot": PACKSHOT}
+
+def _worn(sku: str, title: str, phrases: str, person: str, wearing: str, place: str) -> Sample:
+    return Sample(
+        sku=sku, photo=f"{sku}.jpg", package="configs", resource=f"samples/{sku}.jpg", title=title, phrases=phrases,
+        credit=_DRAWN,
+        person=person,
+        wearing=wearing,
+        place=place,
+    )  # fmt: skip
+
+
+GARMENT: Final = (
+    _worn("tee-nova", "Printed t-shirt on a headless mannequin", "t-shirt|trousers",
+          "a model with brown skin and short black hair", "a mustard t-shirt and navy trousers",
+          "green foliage background"),
+    _worn("dress-meadow", "Dress on a mannequin", "dress",
+          "a woman with tan skin and long auburn hair", "a teal floral dress and camel shoes",
+          "city street background"),
+    _worn("hoodie-seamline", "Hoodie with a word on a headless mannequin", "hoodie|jeans",
+          "a man with light skin and short brown hair", "a burgundy hoodie and light blue jeans",
+          "wooden background"),
+    _worn("jacket-coral", "Jacket on a mannequin", "jacket",
+          "a woman with dark brown skin and bun black hair", "a coral jacket and charcoal trousers",
+          "marble background"),
+    _worn("sweater-breton", "Striped sweater on a person", "sweater",
+          "a woman with fair skin and bob blond hair", "a navy striped sweater and cream trousers",
+          "coloured wall and floor"),
+)  # fmt: skip
+"""Garments worn on mannequins and on a person, each for a person and a place of its own."""
+
+SAMPLES: Final = {"packshot": PACKSHOT, "garment": GARMENT}
 
 
 def sample_folder(name: str, runs: str) -> str:
@@ -119,6 +152,12 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["sku", "photo", "title", "phrases", "shadow_kind", "park_below"])
-    rows.writerows((s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below) for s in samples)
+    names = ["sku", "photo", "title", "phrases", "shadow_kind", "park_below", "person", "wearing", "prompt"]
+    values = [
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below, s.person, s.wearing, s.place]
+        for s in samples
+    ]
+    used = [at for at in range(len(names)) if any(row[at] for row in values)]
+    rows.writerow([names[at] for at in used])
+    rows.writerows([row[at] for at in used] for row in values)
     return out.getvalue()

@@ -60,13 +60,19 @@ def refuse_unfit(
     low, high = sampling.guidance_range
     if not low <= guidance <= high:
         raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
-    have_maps = family.own_controls | (family.controls & row.controlnets.keys())
+    have_maps = readable_controls(row)
     missing = [kind for kind in controls if kind not in have_maps]
     if missing:
         have = ", ".join(sorted(have_maps)) or "none"
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
+
+
+def readable_controls(row: Checkpoint) -> frozenset[str]:
+    """The kinds of control maps that a generator reads: by ControlNets of its row, or by itself."""
+    family = family_of(row)
+    return family.own_controls | (family.controls & row.controlnets.keys())
 
 
 def load_generator(

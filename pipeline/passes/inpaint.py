@@ -153,6 +153,18 @@ def paint_crop(
 
     ``grow`` lets the model repaint a little beyond the hole, for a join in its own pixels (see `denoise_mask`).
     """
+    made = paint_native(generator, piece, hole, wish, controls=controls, grow=grow)
+    return geometry.resize_image(made, (piece.shape[0], piece.shape[1]))
+
+
+def paint_native(
+    generator: Generator, piece: Image, hole: Mask, wish: Wish, *, controls: tuple[ControlMap, ...] = (),
+    grow: bool = True,
+) -> Image:  # fmt: skip
+    """Generate one crop and leave it at the checkpoint's native size, for whoever enlarges it better than Lanczos.
+
+    ``controls`` may be of the crop's size or of the native one (`native_size` of the crop's aspect).
+    """
     sampling = sampling_of(generator.row)
     size = native_size(generator.row, piece.shape[1] / piece.shape[0])
     request = Inpaint(
@@ -172,7 +184,7 @@ def paint_crop(
             for one in controls
         ),
     )  # fmt: skip
-    return geometry.resize_image(generate(generator, [request])[0], (piece.shape[0], piece.shape[1]))
+    return generate(generator, [request])[0]
 
 
 def _covering(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -1,0 +1,206 @@
+"""The stages of the kind `garment`: figure, paint, compose. Thin, as all stages are.
+
+subject -> figure -> paint (candidates, measured, the best one) -> compose -> ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flows.way import ItemWay, Made, item_seed
+from pipeline.errors import ItemError, WeightsMissing
+from pipeline.files.recipe import Recipe
+from pipeline.files.store import Result
+from pipeline.types import Alpha, Image, Json, Subject
+
+if TYPE_CHECKING:
+    from masks.find import Detector
+    from pipeline.garment import Plan
+    from pipeline.models.families import ControlMap, Generator
+
+Enlarger = Callable[[Recipe, list[str]], Callable[[Image, float], Image]]
+
+
+def garment_subject(way: ItemWay, detector: Detector | None) -> Subject:
+    """The garment that the phrases name. Raises NothingFound, ItemError, WeightsMissing."""
+    from masks.garment import find_garment
+
+    if detector is None:
+        raise WeightsMissing("a garment is found by its phrases: write finder: grounding_dino under subject")
+    return find_garment(way.picture, way.recipe.subject.phrases, detector)
+
+
+def restage(way: ItemWay, found: Result, enlarger: Enlarger) -> Result:
+    """The composed picture of a garment on a generated person; ``problems`` in its meta say why it is not published."""
+    figure = way.stage("figure", way.keys.figure, lambda: _figure(way, found))
+    painted = way.stage("paint", way.keys.paint, lambda: _paint(way, found, figure))
+    return way.stage("compose", way.keys.compose, lambda: _compose(way, found, figure, painted, enlarger))
+
+
+def _figure(way: ItemWay, found: Result) -> Made:
+    from masks.figure import find_figure
+    from pipeline.files.codec import encode_arrays, encode_mask
+
+    figure = find_figure(way.picture.image, _subject(found).mask)
+    files = {"figure.png": encode_mask(figure.mask)}
+    if figure.joints is not None:
+        files["joints.npz"] = encode_arrays({"joints": figure.joints})
+    return files, {"pose": figure.source}
+
+
+def _plan(way: ItemWay, found: Result, figure: Result) -> Plan:
+    from pipeline.files.codec import decode_arrays, decode_mask
+    from pipeline.garment import make_plan
+
+    joints = decode_arrays(figure.read("joints.npz"))["joints"] if "joints.npz" in figure.names else None
+    mask = decode_mask(figure.read("figure.png"))
+    repaint = way.recipe.garment.repaint
+    try:
+        return make_plan(way.picture, _subject(found), joints=joints, figure=mask, repaint=repaint)
+    except ValueError as error:
+        raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
+
+
+def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
+    """Candidates, round by round, until one passes; all are kept with their seeds and measures."""
+    from pipeline.files.codec import encode_image
+    from pipeline.garment import draw_controls, native_size_of
+
+    plan, wanted = _plan(way, found, figure), way.recipe.garment
+    generator, left_out = _generator(way)
+    controls = draw_controls(plan, list(generator_controls(way)), native_size_of(generator, plan))
+    files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
+    tried: list[dict[str, Json]] = []
+    for number in range(wanted.candidates * wanted.rounds):
+        if number % wanted.candidates == 0 and any(not one["problems"] for one in tried):
+            break
+        seed = item_seed(way.recipe.batch.seed, way.item.sku, way.item.view, number)
+        made, said = _candidate(way, plan, generator, controls, seed)
+        tried.append({"seed": str(seed), **said})
+        if made is not None:
+            files[f"candidate-{number}.png"] = encode_image(made)
+    best = max(range(len(tried)), key=lambda at: (not tried[at]["problems"], tried[at]["merit"]))
+    notes = [figure.meta["pose"], *left_out]
+    return files, {"candidates": tried, "best": best, "notes": notes, "weights": generator.fingerprint}
+
+
+def generator_controls(way: ItemWay) -> tuple[str, ...]:
+    """The recipe's controls that its checkpoint can read."""
+    from pipeline.models.checkpoints import checkpoint
+    from pipeline.models.generators import readable_controls
+
+    can = readable_controls(checkpoint(way.recipe.generate.checkpoint, role="generator"))
+    return tuple(kind for kind in way.recipe.garment.controls if kind in can)
+
+
+def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
+    from pipeline.models.generators import load_generator
+
+    wanted, kinds = way.recipe.generate.checkpoint, generator_controls(way)
+    missing = [kind for kind in way.recipe.garment.controls if kind not in kinds]
+    notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
+    return load_generator(wanted, controls=kinds, accept_licence=way.recipe.accept_licence), notes
+
+
+def _candidate(
+    way: ItemWay, plan: Plan, generator: Generator, controls: tuple[ControlMap, ...], seed: int
+) -> tuple[Image | None, dict[str, Any]]:
+    """One candidate at the native size, with its measures; None and the reason if the model gave nothing."""
+    from pipeline.errors import CheckFailed
+    from pipeline.garment import join, paint
+    from pipeline.passes.inpaint import Wish
+    from pipeline.pixels.checks_garment import merit, problems
+    from pipeline.pixels.geometry import box_size, resize_image
+
+    recipe = way.recipe
+    wish = Wish(
+        prompt=_prompt(recipe), negative_prompt=recipe.generate.negative_prompt, seed=seed,
+        steps=recipe.generate.steps, guidance=recipe.generate.guidance,
+    )  # fmt: skip
+    try:
+        made = paint(generator, plan, wish, controls)
+    except CheckFailed as error:
+        return None, {"problems": [str(error)], "merit": -100.0}
+    measures = _measured(plan, join(plan, resize_image(made, box_size(plan.box))))
+    return made, {"problems": list(problems(measures)), "merit": merit(measures), **measures.flat()}
+
+
+def _measured(plan: Plan, result: Image) -> Any:
+    from masks.figure import look_at
+    from masks.garment import sharpened
+    from pipeline.garment import measure
+
+    regarmented = sharpened(result, plan.alpha >= 0.5)
+    return measure(plan, result, seen=look_at(result, plan.joints), regarmented=regarmented)
+
+
+def _prompt(recipe: Recipe) -> str:
+    from pipeline.garment import prompt_of
+
+    wearing = recipe.garment.wearing or " and ".join(recipe.subject.phrases)
+    return prompt_of(person=recipe.garment.person, wearing=wearing, place=recipe.background.prompt or "")
+
+
+def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlarger: Enlarger) -> Made:
+    from pipeline.files.codec import decode_image, encode_image
+    from pipeline.garment import join
+    from pipeline.pixels.checks_garment import problems
+    from pipeline.pixels.geometry import box_size, resize_image
+
+    tried, best = painted.meta["candidates"], painted.meta["best"]
+    name, used = f"candidate-{best}.png", list[str]()
+    if name not in painted.names:
+        raise ItemError(f"{way.item.sku}/{way.item.view}: {'; '.join(tried[best]['problems'])}")
+    plan, made = _plan(way, found, figure), decode_image(painted.read(name))
+    size = box_size(plan.box)
+    growth = max(size[0] / made.shape[0], size[1] / made.shape[1])
+    grown = enlarger(way.recipe, used)(made, growth) if growth > 1 else made
+    result = join(plan, resize_image(grown, size))
+    measures = _measured(plan, result)
+    notes = [*way.picture.notes, *painted.meta["notes"], *(f"enlarged by {one}" for one in used)]
+    passed = sum(not one["problems"] for one in tried)
+    notes.append(f"candidate {best + 1} of {len(tried)} was taken, {passed} passed")
+    files = {"image.png": encode_image(result)}
+    files |= {one: painted.read(one) for one in painted.names}
+    meta = {
+        "notes": notes,
+        "measures": {**measures.flat(), "candidates": len(tried), "candidates_passed": passed},
+        "problems": list(problems(measures)),
+        "candidates": tried,
+        "best": best,
+        "box": list(plan.box),
+        "digital_source": "compositeWithTrainedAlgorithmicMedia",
+    }
+    return files, meta
+
+
+def garment_previews(composed: Result, photo: Image, alpha: Alpha) -> dict[str, bytes]:
+    """The contact sheet's further pictures: control maps, candidates with their scores, the taken one, zoomed joins."""
+    from pipeline.files.codec import decode_image
+    from pipeline.files.preview import garment_strips
+
+    def pictures(prefix: str) -> list[tuple[str, Image]]:
+        names = [name for name in composed.names if name.startswith(prefix)]
+        return [(name, decode_image(composed.read(name))) for name in sorted(names, key=_number)]
+
+    tried = composed.meta["candidates"]
+    candidates = [
+        (tried[_number(name)]["merit"], _number(name) == composed.meta["best"], image)
+        for name, image in pictures("candidate-")
+    ]
+    return garment_strips(
+        photo, alpha, decode_image(composed.read("image.png")), controls=[image for _, image in pictures("control-")],
+        candidates=candidates, box=tuple(composed.meta["box"]),
+    )  # fmt: skip
+
+
+def _number(name: str) -> int:
+    digits = "".join(filter(str.isdigit, name))
+    return int(digits) if digits else -1
+
+
+def _subject(found: Result) -> Subject:
+    from pipeline.files.codec import unpack_subject
+
+    return unpack_subject(found)

@@ -1,0 +1,287 @@
+"""Poses as ControlNets read them: OpenPose's eighteen points from a pose estimator, or from a mannequin's outline.
+
+Points are (18, 3) float32 of x px, y px and seen (1 or 0), in OpenPose's order: nose, neck, right shoulder, elbow,
+wrist, left the same, right hip, knee, ankle, left the same, right eye, left eye, right ear, left ear. Right is the
+body's right, which is on the picture's left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.graph import MCP_Geometric
+
+from pipeline.pixels.geometry import box_of
+from pipeline.types import Mask, Pose, Size
+
+Joints = NDArray[np.float32]
+
+FROM_MEDIAPIPE: Final = (0, -1, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
+"""MediaPipe's landmark of each point; the neck (-1) is the middle of the shoulders."""
+ARMS: Final = ((2, 3, 4), (5, 6, 7))
+LEGS: Final = ((8, 9, 10), (11, 12, 13))
+MIRRORED: Final = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
+WORK_PX: Final = 320
+
+# Proportions of a standing adult in units of its height, from the crown down (Drillis and Contini 1966, rounded).
+CROWN_TO_NECK_BASE: Final = 0.17
+CROWN_TO_HIPS: Final = 0.505
+NECK_BASE_TO_SHOULDERS: Final = 0.05
+SHOULDER_HALF: Final = 0.080
+HIP_HALF: Final = 0.047
+THIGH: Final = 0.232
+CALF: Final = 0.218
+UPPER_ARM: Final = 0.160
+FOREARM: Final = 0.138
+SOLE: Final = 0.045
+CHEST_HALF: Final = 0.092
+"""Half width of a clothed chest: what the largest disc inside the outline measures."""
+
+
+def from_landmarks(pose: Pose, size: Size, *, least: float = 0.5) -> Joints:
+    """The eighteen points of an estimator's landmarks; those seen less than ``least`` or outside ``size`` are 0."""
+    joints = np.zeros((18, 3), np.float32)
+    for joint, mark in enumerate(FROM_MEDIAPIPE):
+        if mark >= 0:
+            joints[joint, :2] = pose.points[mark]
+            joints[joint, 2] = pose.visibility[mark] >= least
+    joints[1, :2] = (joints[2, :2] + joints[5, :2]) / 2
+    joints[1, 2] = min(joints[2, 2], joints[5, 2])
+    return within(joints, size)
+
+
+def within(joints: Joints, size: Size) -> Joints:
+    """The points with those outside a picture of ``size`` marked unseen."""
+    x, y = joints[:, 0], joints[:, 1]
+    result = joints.copy()
+    result[:, 2] *= (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
+    return result
+
+
+def facing(joints: Joints) -> Joints:
+    """The points of a figure that faces the camera: sides that an estimator swapped are swapped back."""
+    if joints[2, 2] and joints[5, 2] and joints[2, 0] > joints[5, 0]:
+        return joints[list(MIRRORED)]
+    return joints
+
+
+def moved(joints: Joints, *, by: tuple[float, float] = (0.0, 0.0), scale: tuple[float, float] = (1.0, 1.0)) -> Joints:
+    """The points minus ``by`` (x, y), then times ``scale`` (x, y): into a crop, at the crop's new size."""
+    result = joints.copy()
+    result[:, :2] = (result[:, :2] - np.float32(by)) * np.float32(scale)
+    return result
+
+
+def torso_length(joints: Joints) -> float:
+    """Distance in px from the shoulders' middle to the hips'; twice the shoulders' width where no hip is seen."""
+    if joints[[2, 5, 8, 11], 2].all():
+        return float(np.hypot(*((joints[2] + joints[5] - joints[8] - joints[11])[:2] / 2)))
+    if joints[[2, 5], 2].all():
+        return 2 * float(np.hypot(*(joints[2] - joints[5])[:2]))
+    return 0.0
+
+
+def share_followed(asked: Joints, found: Joints, *, within_torso: float = 0.25) -> float:
+    """Share of the body's joints seen in both that lie within ``within_torso`` of a torso's length (PCK).
+
+    The head's points are left out. 0 if fewer than four joints can be compared.
+    """
+    both = (asked[1:14, 2] > 0) & (found[1:14, 2] > 0)
+    reach = within_torso * torso_length(asked)
+    if both.sum() < 4 or reach <= 0:
+        return 0.0
+    distance = np.hypot(*(asked[1:14, :2] - found[1:14, :2])[both].T)
+    return float((distance <= reach).mean())
+
+
+# ---- from an outline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """A standing figure's middle line as its outline shows it, all in px of the mask.
+
+    ``unit`` is the figure's height (also where the picture cuts it), ``center`` the body's column,
+    ``neck_base`` the row where shoulders begin, ``head`` the middle of a head if there is one.
+    """
+
+    unit: float
+    center: float
+    neck_base: float
+    head: tuple[float, float] | None
+
+
+def from_outline(figure: Mask, garment: Mask | None = None) -> Joints | None:
+    """Complete a pose from a standing figure's outline: mannequins with and without a head, and worn garments.
+
+    Args:
+        figure: (H, W) True on everything of the figure that is seen, its clothes too.
+        garment: the kept garment; where the figure beside it is not seen, it is the figure.
+
+    Shoulders come from where the outline widens, hips and legs from proportions and the feet, arms from the path from
+    each shoulder to the farthest point of the outline beside the trunk. Unseen arms hang. Returns None if there is no
+    trunk to see. The head's points are set on the neck, whatever the mannequin has there.
+    """
+    whole = figure if garment is None else figure | garment
+    if not whole.any():
+        return None
+    scale = min(1.0, WORK_PX / max(whole.shape))
+    small_size = (max(8, round(whole.shape[0] * scale)), max(8, round(whole.shape[1] * scale)))
+    small = cv2.resize(whole.astype(np.uint8), small_size[::-1], interpolation=cv2.INTER_AREA) > 0
+    trunk = find_trunk(small)
+    if trunk is None:
+        return None
+    joints = _standing(trunk)
+    _legs(joints, small, trunk)
+    for side in (0, 1):
+        _arm(joints, small, trunk, side)
+    back = (whole.shape[1] / small.shape[1], whole.shape[0] / small.shape[0])
+    return within(moved(joints, scale=back), (whole.shape[0], whole.shape[1]))
+
+
+def find_trunk(figure: Mask) -> Trunk | None:
+    """Where a figure's chest, neck and head are, from the widths of its outline around the body's column."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(figure.astype(np.uint8))
+    if count < 2:
+        return None
+    body = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    box = box_of(body)
+    if box is None or box[3] - box[1] < 16:
+        return None
+    top, bottom = box[1], box[3]
+    depth = cv2.distanceTransform(np.pad(body.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    upper = depth.copy()
+    upper[top + round(0.6 * (bottom - top)) :] = 0
+    row, column = (int(v) for v in np.unravel_index(int(upper.argmax()), upper.shape))
+    radius = float(upper[row, column])
+    widths = _run_widths(body, column, top, row)
+    neck_base = _neck_base(widths, radius) + top
+    head = _head(widths, radius, top, neck_base)
+    cut_below = bottom >= figure.shape[0] - 2
+    visible = (bottom - neck_base) / (1 - CROWN_TO_NECK_BASE)
+    unit = radius / CHEST_HALF if cut_below else visible
+    if not cut_below and not 0.6 < visible / (radius / CHEST_HALF) < 1.7:  # legs hidden or skirts to the floor
+        unit = radius / CHEST_HALF
+    return Trunk(unit=unit, center=float(column), neck_base=float(neck_base), head=head and (float(column), head))
+
+
+def _run_widths(body: Mask, column: int, top: int, bottom: int) -> NDArray[np.float32]:
+    """Width of the run of body pixels around ``column`` in each row from ``top`` to ``bottom``."""
+    widths = np.zeros(max(1, bottom - top), np.float32)
+    for at, line in enumerate(body[top:bottom]):
+        if not line[column]:
+            near = np.flatnonzero(line)
+            if near.size == 0:
+                continue
+            start = int(near[np.abs(near - column).argmin()])
+        else:
+            start = column
+        left = start - int((~line[start::-1]).argmax()) if not line[start::-1].all() else -1
+        right = start + int((~line[start:]).argmax()) if not line[start:].all() else line.size
+        widths[at] = right - left - 1
+    return widths
+
+
+def _neck_base(widths: NDArray[np.float32], radius: float) -> int:
+    """Row from which the outline stays wider than a neck."""
+    narrow = np.flatnonzero(widths < 1.05 * radius)
+    return int(narrow[-1]) + 1 if narrow.size else 0
+
+
+def _head(widths: NDArray[np.float32], radius: float, top: int, neck_base: float) -> float | None:
+    """The middle row of a head: what swells above the neck's narrowest row."""
+    above = widths[: max(0, round(neck_base) - top)]
+    if above.size < 0.9 * radius:
+        return None
+    return top + 0.45 * float(above.size)
+
+
+def _standing(trunk: Trunk) -> Joints:
+    """Head, shoulders, hips, hanging arms and straight legs at the trunk's place and size."""
+    u, x = trunk.unit, trunk.center
+    joints = np.ones((18, 3), np.float32)
+    shoulder_y = trunk.neck_base + NECK_BASE_TO_SHOULDERS * u
+    hip_y = trunk.neck_base + (CROWN_TO_HIPS - CROWN_TO_NECK_BASE) * u
+    joints[1, :2] = x, shoulder_y
+    nose_x, nose_y = x, trunk.neck_base - 0.080 * u
+    joints[0, :2] = nose_x, nose_y
+    for side, sign in ((0, -1), (1, 1)):
+        shoulder, elbow, wrist = ARMS[side]
+        hip, knee, ankle = LEGS[side]
+        joints[shoulder, :2] = x + sign * SHOULDER_HALF * u, shoulder_y
+        joints[elbow, :2] = joints[shoulder, :2] + (sign * 0.16 * UPPER_ARM * u, 0.98 * UPPER_ARM * u)
+        joints[wrist, :2] = joints[elbow, :2] + (sign * 0.08 * FOREARM * u, 0.99 * FOREARM * u)
+        joints[hip, :2] = x + sign * HIP_HALF * u, hip_y
+        joints[knee, :2] = joints[hip, :2] + (0, THIGH * u)
+        joints[ankle, :2] = joints[knee, :2] + (0, CALF * u)
+        joints[14 + side, :2] = nose_x + sign * 0.0175 * u, nose_y - 0.016 * u
+        joints[16 + side, :2] = nose_x + sign * 0.042 * u, nose_y - 0.008 * u
+    return joints
+
+
+def _legs(joints: Joints, figure: Mask, trunk: Trunk) -> None:
+    """Set each ankle and knee to the middle of the outline's leg there, where two legs can be told apart."""
+    foot = box_of(figure)
+    if foot is None or foot[3] >= figure.shape[0] - 2:
+        return
+    for side, (_, knee, ankle) in enumerate(LEGS):
+        for joint in (knee, ankle):
+            row = int(min(joints[joint, 1], foot[3] - 1))
+            runs = _runs(figure[row], trunk.center, reach=0.3 * trunk.unit)
+            if len(runs) == 2:
+                joints[joint, 0] = sum(runs[side]) / 2
+
+
+def _runs(line: Mask, center: float, *, reach: float) -> list[tuple[int, int]]:
+    """(first, past last) of the runs of True within ``reach`` of ``center``."""
+    edges = np.flatnonzero(np.diff(np.pad(line.astype(np.int8), 1)))
+    pairs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    return [(a, b) for a, b in pairs if abs((a + b) / 2 - center) <= reach and b - a >= 2]
+
+
+def _arm(joints: Joints, figure: Mask, trunk: Trunk, side: int) -> None:
+    """Set elbow and wrist along the outline's arm: the way from the shoulder to the farthest point beside the trunk."""
+    shoulder, elbow, wrist = ARMS[side]
+    sign, u = (-1, 1)[side], trunk.unit
+    rows, columns = np.mgrid[: figure.shape[0], : figure.shape[1]]
+    out = sign * (columns - trunk.center)
+    hip_y = float(joints[LEGS[side][0], 1])
+    beside = out > np.where(rows < hip_y, 0.075 * u, 0.105 * u)
+    region = figure & beside & (rows > trunk.neck_base - 0.16 * u) & (rows < hip_y + 0.16 * u)
+    start = (int(joints[shoulder, 1]), int(joints[shoulder, 0]))
+    region[max(0, start[0] - 2) : start[0] + 3, max(0, start[1] - 2) : start[1] + 3] = True
+    if not (0 <= start[0] < figure.shape[0] and 0 <= start[1] < figure.shape[1]):
+        return
+    way = MCP_Geometric(np.where(region, 1.0, -1.0))
+    cost, _ = way.find_costs([start])
+    reached = np.where(np.isfinite(cost), cost, -1)
+    far = np.unravel_index(int(reached.argmax()), reached.shape)
+    length = float(reached[far])
+    if length < 0.6 * UPPER_ARM * u:
+        return
+    path = np.array(way.traceback(far), np.float32)
+    whole = UPPER_ARM + FOREARM + 0.06  # to the finger tips
+    middle = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
+    cut = length < 0.75 * whole * u  # a hand out of the picture, behind the back or on the hip
+    stations = (UPPER_ARM * u, (UPPER_ARM + FOREARM) * u) if cut else (
+        length * UPPER_ARM / whole, length * (UPPER_ARM + FOREARM) / whole
+    )  # fmt: skip
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    for joint, station in ((elbow, stations[0]), (wrist, stations[1])):
+        y, x = path[int(np.abs(along - min(station, along[-1])).argmin())]
+        joints[joint, :2] = _centred(middle, (float(x), float(y)), 0.03 * u)
+
+
+def _centred(middle: NDArray[np.float32], at: tuple[float, float], reach: float) -> tuple[float, float]:
+    """The point near ``at`` (x, y) that lies deepest in the limb: shortest ways cut corners along its edge."""
+    x, y, r = round(at[0]), round(at[1]), max(1, round(reach))
+    x0, y0 = max(0, x - r), max(0, y - r)
+    window = middle[y0 : y + r + 1, x0 : x + r + 1]
+    if window.size == 0:
+        return at
+    row, column = np.unravel_index(int(window.argmax()), window.shape)
+    return float(x0 + column), float(y0 + row)
