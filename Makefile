@@ -1,5 +1,5 @@
-# Seamline. `make run CONFIG=packshot.yaml` and `make test` do all their own set-up in .venv.
-CONFIG  ?= packshot.yaml
+# Seamline. `make run CONFIG=garment.yaml` and `make test` do all their own set-up in .venv.
+CONFIG  ?= garment.yaml
 SET     ?=
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    := .venv
@@ -13,7 +13,7 @@ overrides = $(foreach pair,$(SET),--set '$(pair)')
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(VENV)/.run ## run a recipe: make run CONFIG=packshot.yaml SET="export.marketplace=ebay"
+run: $(VENV)/.run ## run a recipe: make run CONFIG=garment.yaml SET="export.marketplace=ebay"
 	@$(BIN)/seamline run $(CONFIG) $(overrides)
 
 test: $(VENV)/.dev ## run the tests

@@ -31,15 +31,19 @@ WORK_PX: Final = 320
 CROWN_TO_NECK_BASE: Final = 0.17
 CROWN_TO_HIPS: Final = 0.505
 NECK_BASE_TO_SHOULDERS: Final = 0.05
-SHOULDER_HALF: Final = 0.080
+SHOULDER_HALF: Final = 0.076
 HIP_HALF: Final = 0.047
 THIGH: Final = 0.232
 CALF: Final = 0.218
 UPPER_ARM: Final = 0.160
 FOREARM: Final = 0.138
+HAND: Final = 0.06
 SOLE: Final = 0.045
-CHEST_HALF: Final = 0.092
-"""Half width of a clothed chest: what the largest disc inside the outline measures."""
+CHEST_HALF: Final = 0.110
+"""Half width of a clothed chest: what the largest disc inside the outline measures under the shoulders."""
+SHOULDER_OUTLINE: Final = 0.120
+"""Half width of the outline in the shoulders' row, sleeves and all."""
+ARM_HALF: Final = 0.030
 
 
 def from_landmarks(pose: Pose, size: Size, *, least: float = 0.5) -> Joints:
@@ -135,7 +139,7 @@ def from_outline(figure: Mask, garment: Mask | None = None) -> Joints | None:
     trunk = find_trunk(small)
     if trunk is None:
         return None
-    joints = _standing(trunk)
+    joints = _standing(trunk, _outline_half(small, trunk))
     _legs(joints, small, trunk)
     for side in (0, 1):
         _arm(joints, small, trunk, side)
@@ -163,10 +167,25 @@ def find_trunk(figure: Mask) -> Trunk | None:
     head = _head(widths, radius, top, neck_base)
     cut_below = bottom >= figure.shape[0] - 2
     visible = (bottom - neck_base) / (1 - CROWN_TO_NECK_BASE)
-    unit = radius / CHEST_HALF if cut_below else visible
-    if not cut_below and not 0.6 < visible / (radius / CHEST_HALF) < 1.7:  # legs hidden or skirts to the floor
-        unit = radius / CHEST_HALF
+    breadth = _unit_by_breadth(body, depth, column, neck_base, radius)
+    # where the picture or a skirt hides the feet, height says nothing
+    unit = breadth if cut_below or not 0.75 < visible / breadth < 1.35 else visible
     return Trunk(unit=unit, center=float(column), neck_base=float(neck_base), head=head and (float(column), head))
+
+
+def _unit_by_breadth(
+    body: Mask, depth: NDArray[np.float32], column: int, neck_base: float, radius: float
+) -> float:  # fmt: skip
+    """The figure's height by its chest and its shoulders: arms that touch the trunk make either too broad alone."""
+    unit = radius / CHEST_HALF
+    for _ in range(3):
+        top, low = int(neck_base), int(neck_base + 0.18 * unit)
+        near = max(1, round(0.05 * unit))
+        chest = float(depth[top:low, max(0, column - near) : column + near + 1].max(initial=1.0))
+        row = min(int(neck_base + NECK_BASE_TO_SHOULDERS * unit), body.shape[0] - 2)
+        half = float(_run_widths(body, column, row, row + 1)[0]) / 2
+        unit = float(np.sqrt(max(chest, 1.0) / CHEST_HALF * max(half, 1.0) / SHOULDER_OUTLINE))
+    return unit
 
 
 def _run_widths(body: Mask, column: int, top: int, bottom: int) -> NDArray[np.float32]:
@@ -200,8 +219,18 @@ def _head(widths: NDArray[np.float32], radius: float, top: int, neck_base: float
     return top + 0.45 * float(above.size)
 
 
-def _standing(trunk: Trunk) -> Joints:
-    """Head, shoulders, hips, hanging arms and straight legs at the trunk's place and size."""
+def _outline_half(figure: Mask, trunk: Trunk) -> float:
+    """Half width of the outline in the row of the shoulders."""
+    row = min(max(0, round(trunk.neck_base + NECK_BASE_TO_SHOULDERS * trunk.unit)), figure.shape[0] - 2)
+    return float(_run_widths(figure, round(trunk.center), row, row + 1)[0]) / 2
+
+
+def _standing(trunk: Trunk, outline_half: float) -> Joints:
+    """Head, shoulders, hips, hanging arms and straight legs at the trunk's place and size.
+
+    Shoulders stay so far inside the outline that an arm has room: a new body must not be broader than the old one.
+    """
+    half = max(0.5 * SHOULDER_HALF * trunk.unit, min(SHOULDER_HALF * trunk.unit, outline_half - ARM_HALF * trunk.unit))
     u, x = trunk.unit, trunk.center
     joints = np.ones((18, 3), np.float32)
     shoulder_y = trunk.neck_base + NECK_BASE_TO_SHOULDERS * u
@@ -212,7 +241,7 @@ def _standing(trunk: Trunk) -> Joints:
     for side, sign in ((0, -1), (1, 1)):
         shoulder, elbow, wrist = ARMS[side]
         hip, knee, ankle = LEGS[side]
-        joints[shoulder, :2] = x + sign * SHOULDER_HALF * u, shoulder_y
+        joints[shoulder, :2] = x + sign * half, shoulder_y
         joints[elbow, :2] = joints[shoulder, :2] + (sign * 0.16 * UPPER_ARM * u, 0.98 * UPPER_ARM * u)
         joints[wrist, :2] = joints[elbow, :2] + (sign * 0.08 * FOREARM * u, 0.99 * FOREARM * u)
         joints[hip, :2] = x + sign * HIP_HALF * u, hip_y
@@ -244,36 +273,65 @@ def _runs(line: Mask, center: float, *, reach: float) -> list[tuple[int, int]]:
 
 
 def _arm(joints: Joints, figure: Mask, trunk: Trunk, side: int) -> None:
-    """Set elbow and wrist along the outline's arm: the way from the shoulder to the farthest point beside the trunk."""
+    """Set elbow and wrist along the outline's arm, or let it hang where no arm stands off the trunk."""
     shoulder, elbow, wrist = ARMS[side]
     sign, u = (-1, 1)[side], trunk.unit
-    rows, columns = np.mgrid[: figure.shape[0], : figure.shape[1]]
-    out = sign * (columns - trunk.center)
-    hip_y = float(joints[LEGS[side][0], 1])
-    beside = out > np.where(rows < hip_y, 0.075 * u, 0.105 * u)
-    region = figure & beside & (rows > trunk.neck_base - 0.16 * u) & (rows < hip_y + 0.16 * u)
     start = (int(joints[shoulder, 1]), int(joints[shoulder, 0]))
-    region[max(0, start[0] - 2) : start[0] + 3, max(0, start[1] - 2) : start[1] + 3] = True
     if not (0 <= start[0] < figure.shape[0] and 0 <= start[1] < figure.shape[1]):
         return
+    region, clear = _beside(figure, trunk, joints, side)
+    if clear.sum() < 0.003 * u * u:
+        for joint in (elbow, wrist):
+            _hang(joints, joint, figure, trunk, sign)
+        return
+    region[max(0, start[0] - 2) : start[0] + 3, max(0, start[1] - 2) : start[1] + 3] = True
     way = MCP_Geometric(np.where(region, 1.0, -1.0))
     cost, _ = way.find_costs([start])
-    reached = np.where(np.isfinite(cost), cost, -1)
+    reached = np.where(np.isfinite(cost) & clear, cost, -1)
     far = np.unravel_index(int(reached.argmax()), reached.shape)
     length = float(reached[far])
     if length < 0.6 * UPPER_ARM * u:
         return
     path = np.array(way.traceback(far), np.float32)
-    whole = UPPER_ARM + FOREARM + 0.06  # to the finger tips
-    middle = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
-    cut = length < 0.75 * whole * u  # a hand out of the picture, behind the back or on the hip
-    stations = (UPPER_ARM * u, (UPPER_ARM + FOREARM) * u) if cut else (
-        length * UPPER_ARM / whole, length * (UPPER_ARM + FOREARM) / whole
-    )  # fmt: skip
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    for joint, station in ((elbow, stations[0]), (wrist, stations[1])):
+    whole = UPPER_ARM + FOREARM + HAND
+    # a longer way than an arm has corners in it; a shorter one ends before the finger tips
+    share = length / whole if length > whole * u else u
+    middle = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
+    for joint, station in ((elbow, UPPER_ARM * share), (wrist, (UPPER_ARM + FOREARM) * share)):
         y, x = path[int(np.abs(along - min(station, along[-1])).argmin())]
         joints[joint, :2] = _centred(middle, (float(x), float(y)), 0.03 * u)
+
+
+def _beside(figure: Mask, trunk: Trunk, joints: Joints, side: int) -> tuple[Mask, Mask]:
+    """Where an arm may run, and the part of it that is surely arm: beyond a gap, or further out than any trunk."""
+    sign, u = (-1, 1)[side], trunk.unit
+    shoulder_y, hip_y = float(joints[ARMS[side][0], 1]), float(joints[LEGS[side][0], 1])
+    rows, columns = np.mgrid[: figure.shape[0], : figure.shape[1]]
+    out = sign * (columns - trunk.center)
+    inner = np.where(rows < shoulder_y + 0.06 * u, 0.055 * u, 0.105 * u)
+    band = (rows > trunk.neck_base - 0.16 * u) & (rows < hip_y + 0.14 * u)
+    region = figure & (out > inner) & band
+    half = figure if sign > 0 else figure[:, ::-1]
+    center = round(trunk.center) if sign > 0 else figure.shape[1] - 1 - round(trunk.center)
+    gap = np.zeros_like(figure)
+    gap[:, center:] = np.logical_or.accumulate(~half[:, center:], axis=1)
+    beyond = gap if sign > 0 else gap[:, ::-1]
+    clear = region & ((beyond & (out > 0.07 * u) & (rows > shoulder_y)) | (out > 0.175 * u))
+    below = rows > hip_y  # wide skirts and trouser legs
+    clear &= ~below | (beyond & (out > 0.12 * u))
+    return region | clear, clear
+
+
+def _hang(joints: Joints, joint: int, figure: Mask, trunk: Trunk, sign: int) -> None:
+    """Move a hanging arm's joint inwards until the outline has room for the arm."""
+    row = int(joints[joint, 1])
+    if not 0 <= row < figure.shape[0] - 1:
+        return
+    half = float(_run_widths(figure, round(trunk.center), row, row + 1)[0]) / 2 - ARM_HALF * trunk.unit
+    out = sign * (float(joints[joint, 0]) - trunk.center)
+    if 0.04 * trunk.unit < half < out:
+        joints[joint, 0] = trunk.center + sign * half
 
 
 def _centred(middle: NDArray[np.float32], at: tuple[float, float], reach: float) -> tuple[float, float]:

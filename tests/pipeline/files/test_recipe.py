@@ -22,7 +22,7 @@ from pipeline.files.recipe import (
 from pipeline.files.recipe_models import CatalogSection, ColumnField
 from pipeline.types import Item
 
-SHIPPED = ["background.yaml", "nightly.yaml", "packshot.yaml"]
+SHIPPED = ["background.yaml", "garment.yaml", "nightly.yaml", "packshot.yaml"]
 
 
 def outcome(text: str) -> str:

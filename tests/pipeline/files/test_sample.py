@@ -31,5 +31,5 @@ def test_a_second_call_leaves_every_file_as_it_is(tmp_path: Path) -> None:
 
 
 def test_an_unknown_sample_lists_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="there are: packshot"):
+    with pytest.raises(CatalogError, match="there are: garment, packshot"):
         sample_folder("shoes", str(tmp_path))
