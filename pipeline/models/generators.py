@@ -96,7 +96,7 @@ def load_generator(
         check_licence(net, accept_licence)
 
     def load() -> Generator:
-        parts = parts_of(row, nets, mirror=mirror)
+        parts = places_of(row, nets, mirror=mirror)
         with out_of_memory_named(f"loading {row.id}"):
             pipe = family.load(row, parts, where)
         prints = [fingerprint(one, mirror=mirror) for one in (row, *nets.values())]
@@ -107,7 +107,7 @@ def load_generator(
     return generator
 
 
-def parts_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror: Path | None = None) -> Parts:
+def places_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror: Path | None = None) -> Parts:
     """Where everything lies that the row is loaded from. Raises WeightsMissing for the first that is not here."""
 
     def part(one: Checkpoint, weight: float = 1.0) -> Part:

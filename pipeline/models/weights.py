@@ -26,6 +26,8 @@ MIRROR = "SEAMLINE_WEIGHTS"
 """Environment variable that names a folder of weights: `<folder>/<id>`, `<folder>/<owner>/<name>` or a bare file."""
 IN_PACKAGE = "package:"
 """How an address inside an installed package begins."""
+WEIGHTS = (".safetensors", ".gguf", ".bin")
+"""How names of weights end in a folder's patterns."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
@@ -91,9 +93,12 @@ def _is_complete(row: Checkpoint, folder: Path) -> bool:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         if any(not (index.parent / shard).is_file() for shard in shards):
             return False
-    needs_weights = any(pattern.endswith(".safetensors") for pattern in row.patterns)
-    has_weights = any(fnmatch.fnmatch(name, "*.safetensors") for name in names)
-    return (has_weights or row.pickle or not needs_weights) and any(name.endswith(".json") for name in names)
+    weights = [pattern for pattern in row.patterns if Path(pattern).suffix in WEIGHTS]
+    if not row.pickle and weights and not any(Path(name).suffix in WEIGHTS for name in names):
+        return False
+    inside = [pattern for pattern in weights if "/" in pattern]
+    complete = all(any(fnmatch.fnmatch(name, pattern) for name in names) for pattern in inside)
+    return complete and any(name.endswith(".json") for name in names)
 
 
 def _is_local(row: Checkpoint) -> bool:
@@ -121,6 +126,7 @@ def _cached(row: Checkpoint) -> Iterable[Path]:
 
 
 def _is_wanted(row: Checkpoint, name: str) -> bool:
+    """Whether a file of the folder, by its path inside it, belongs to the checkpoint."""
     return any(fnmatch.fnmatch(name, pattern) for pattern in row.patterns)
 
 
@@ -250,12 +256,21 @@ def fingerprint(row: Checkpoint, *, mirror: Path | None = None) -> str:
         if row.config and (beside := place.parent / row.config).is_file():
             parts.append(file_digest(beside))
     else:
-        files = sorted(path for path in place.rglob("*") if path.is_file() and _is_wanted(row, path.name))
-        parts += [f"{path.relative_to(place).as_posix()}={file_digest(path)}" for path in files]
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        names = {path.relative_to(place).as_posix(): path for path in files}
+        parts += [f"{name}={file_digest(path)}" for name, path in names.items() if _is_wanted(row, name)]
     for name in sorted(row.needs):
         parts.append(f"{name}={fingerprint(needed(row, name), mirror=mirror)}")
     parts += [f"lora {use.weight:g}={fingerprint(checkpoint(use.id), mirror=mirror)}" for use in row.loras]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def parts_of(row: Checkpoint) -> list[Checkpoint]:
+    """The row and everything that it cannot do without: its needs and its LoRAs, each once."""
+    found = {row.id: row}
+    for part in [needed(row, name) for name in sorted(row.needs)] + [checkpoint(use.id) for use in row.loras]:
+        found.setdefault(part.id, part)
+    return list(found.values())
 
 
 def needed(row: Checkpoint, name: str) -> Checkpoint:

@@ -211,7 +211,8 @@ def fix_timesteps(scheduler: Any, timesteps: Sequence[int]) -> None:
 
     @functools.wraps(own)
     def set_timesteps(num_inference_steps: int | None = None, device: Any = None, **_: Any) -> None:
-        own(timesteps=list(timesteps), device=device)
+        with quiet():  # it is told that the list differs from its own: that is what the list is for
+            own(timesteps=list(timesteps), device=device)
 
     scheduler.set_timesteps = set_timesteps
 
