@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.way import ItemWay, Made
 from pipeline.types import Alpha, Image
@@ -28,6 +28,7 @@ def place_painter(way: ItemWay) -> PaintPlace:
 def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     from pipeline.files.codec import encode_image
     from pipeline.models.generators import load_generator
+    from pipeline.models.ladder import take_notes
     from pipeline.passes.inpaint import Wish
     from pipeline.plate import generate_plate
 
@@ -41,4 +42,8 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
         guidance=wanted.guidance,
     )
     plate = generate_plate(generator, image, alpha, wish)
-    return {"plate.png": encode_image(plate)}, {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
+    told: dict[str, Any] = {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
+    told |= {"licence": generator.row.licence, "commercial": generator.row.commercial}
+    if notes := take_notes(generator):
+        told["memory"] = notes
+    return {"plate.png": encode_image(plate)}, told

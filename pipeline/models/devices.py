@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 from pipeline.errors import ModelError, OutOfMemory
 
+MEMORY = "SEAMLINE_MEMORY_GB"
+"""Environment variable: gigabytes that loaded models may keep in one process."""
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -116,19 +119,29 @@ class LoadedModels:
     _models: OrderedDict[Hashable, tuple[Any, float]] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def get(self, key: Hashable, size_gb: float, load: Callable[[], Any]) -> Any:
-        """The model under ``key``, loaded by ``load()`` the first time. Threads that ask at once load it once."""
+    def get(
+        self, key: Hashable, size_gb: float, load: Callable[[], Any], *, measure: Callable[[Any], float] | None = None
+    ) -> Any:
+        """The model under ``key``, loaded by ``load()`` the first time. Threads that ask at once load it once.
+
+        ``size_gb`` is what it will take as far as is known; ``measure`` tells what it takes once it is there.
+        """
         with self._lock:
             if key not in self._models:
                 self._evict(self.budget_gb - size_gb)
-                self._models[key] = (load(), size_gb)
+                model = load()
+                self._models[key] = (model, measure(model) if measure else size_gb)
+                self._evict(self.budget_gb, newest=key)
             self._models.move_to_end(key)
             return self._models[key][0]
 
-    def _evict(self, room_gb: float) -> None:
+    def _evict(self, room_gb: float, newest: Hashable = None) -> None:
         dropped = False
         while self._models and sum(size for _, size in self._models.values()) > room_gb:
-            self._models.popitem(last=False)
+            oldest = next(iter(self._models))
+            if oldest == newest:
+                break
+            del self._models[oldest]
             dropped = True
         if dropped:
             free_memory()
@@ -146,4 +159,26 @@ class LoadedModels:
 @functools.cache
 def loaded_models() -> LoadedModels:
     """The process's own set of loaded models."""
-    return LoadedModels()
+    return LoadedModels(budget_gb=memory_budget_gb())
+
+
+def memory_budget_gb() -> float:
+    """How much may stay loaded: ``SEAMLINE_MEMORY_GB``, or 60 % of the best device's memory, in units of 10^9 bytes.
+
+    The rest is for activations, pictures and other processes.
+
+    Raises:
+        ModelError: the variable is no positive number.
+    """
+    import torch
+
+    if wanted := os.environ.get(MEMORY):
+        with contextlib.suppress(ValueError):
+            if float(wanted) > 0:
+                return float(wanted)
+        raise ModelError(f"{MEMORY} is {wanted!r}: give the gigabytes that models may keep, for example 8")
+    if torch.cuda.is_available():
+        whole = float(torch.cuda.get_device_properties(0).total_memory)
+    else:
+        whole = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    return 0.6 * whole / 1e9

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import CheckFailed, RecipeError
+from pipeline.errors import CheckFailed, OutOfMemory, RecipeError
 from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint
-from pipeline.models.devices import choose_device, loaded_models, out_of_memory_named
+from pipeline.models.devices import choose_device, free_memory, loaded_models, out_of_memory_named
 from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
+from pipeline.models.ladder import fit_into_memory
 from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
 from pipeline.types import Image, Size
@@ -103,8 +104,24 @@ def load_generator(
         return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
 
     key = ("generator", row.id, tuple(controls), where, mirror)
-    generator: Generator = loaded_models().get(key, row.size_gb + sum(net.size_gb for net in nets.values()), load)
+    size_gb = row.size_gb + sum(net.size_gb for net in nets.values())
+    try:
+        generator: Generator = loaded_models().get(key, size_gb, load, measure=held_gb)
+    except OutOfMemory:
+        loaded_models().clear()  # whatever else is loaded can be loaded again
+        free_memory()
+        generator = loaded_models().get(key, size_gb, load, measure=held_gb)
     return generator
+
+
+def held_gb(generator: Generator) -> float:
+    """What a generator's weights take on the device, in units of 10^9 bytes; its file may be of another precision."""
+    import torch
+
+    parts = getattr(generator.pipe, "components", {}).values()
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    tensors = {id(one): one for module in modules for one in (*module.parameters(), *module.buffers())}
+    return sum(one.numel() * one.element_size() for one in tensors.values()) / 1e9
 
 
 def places_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror: Path | None = None) -> Parts:
@@ -133,18 +150,25 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """Generate pictures for requests of one shape, in one call; each depends on its own seed alone.
 
     Batched results differ from single ones by float rounding only: two levels of 255 at most on the embedded model.
-    Requests with several controls go one by one, because diffusers takes no batch of them.
+    Requests with several controls go one by one, because diffusers takes no batch of them. Where the memory does not
+    do, fewer are made at once and the VAE works in tiles; `ladder.take_notes` tells.
 
     Raises:
         CheckFailed: a picture came out black or of one colour, as safety checkers and empty controls leave them.
-        OutOfMemory: the batch does not fit on the device.
+        OutOfMemory: not even one picture fits on the device.
     """
-    import torch
-
+    if not requests:
+        return []
     if len(requests) > 1 and len(requests[0].controls) > 1 and not generator.family.batch_of_controls:
         return [picture for one in requests for picture in generate(generator, [one])]
-    arguments = generator.family.call(generator, tuple(requests))
+    return fit_into_memory(generator, requests, _generate_once)
+
+
+def _generate_once(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
+    import torch
+
     with torch.inference_mode(), out_of_memory_named(f"generating {len(requests)} pictures with {generator.row.id}"):
+        arguments = generator.family.call(generator, tuple(requests))
         made = generator.pipe(**arguments).images
     pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]
     for picture in pictures:

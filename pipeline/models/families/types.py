@@ -82,7 +82,8 @@ class Parts:
 class Generator:
     """A loaded checkpoint, ready to be asked.
 
-    ``prompts`` holds what the text encoders made of prompts, ``notes`` what had to be done to fit into memory.
+    ``prompts`` holds what the text encoders made of prompts, ``notes`` what had to be done to fit into memory, and
+    ``limits`` by picture size how many fit at once and how (see `models.ladder`).
     """
 
     row: Checkpoint
@@ -92,6 +93,7 @@ class Generator:
     fingerprint: str
     prompts: PromptCache = field(default_factory=PromptCache)
     notes: list[str] = field(default_factory=list)
+    limits: dict[Size, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from pipeline.errors import ModelError, OutOfMemory
-from pipeline.models.devices import LoadedModels, choose_device, choose_dtype, out_of_memory_named
+from pipeline.models.devices import (
+    MEMORY,
+    LoadedModels,
+    choose_device,
+    choose_dtype,
+    memory_budget_gb,
+    out_of_memory_named,
+)
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
@@ -79,3 +86,23 @@ def test_a_load_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(ValueError, match="broken"):
         models.get("a", 1.0, lambda: (_ for _ in ()).throw(ValueError("broken")))
     assert models.get("a", 1.0, lambda: "fine") == "fine"
+
+
+def test_a_model_that_is_larger_than_its_file_makes_room_when_it_is_there() -> None:
+    models = LoadedModels(budget_gb=3)
+    models.get("a", 1, lambda: "A")
+    models.get("b", 1, lambda: "B", measure=lambda _: 2.5)
+    assert ["a" in models, "b" in models] == [False, True]
+    models.get("c", 0.1, lambda: "C", measure=lambda _: 9)  # larger than the budget: alone, but there
+    assert ["b" in models, "c" in models] == [False, True]
+
+
+def test_the_budget_follows_the_machine_or_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MEMORY, raising=False)
+    assert memory_budget_gb() > 0.1
+    monkeypatch.setenv(MEMORY, "6.5")
+    assert memory_budget_gb() == 6.5
+    for wrong in ("much", "-1"):
+        monkeypatch.setenv(MEMORY, wrong)
+        with pytest.raises(ModelError, match=f"{MEMORY} is '{wrong}'"):
+            memory_budget_gb()
