@@ -18,6 +18,7 @@ from pipeline.types import Image
 
 REPEATS = 3
 ITEMS = 3
+RETUNED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,25 @@ def finding(image: Image) -> list[Figure]:
     return compare("find in 0.26 MP", {name: partial(find_subject, picture, finder=name) for name in finders})
 
 
+def retuning(items: int = RETUNED) -> list[Figure]:
+    """Another threshold over a finished batch: the detector part anew and out of the store, and the whole batch."""
+    from flows.bench_retune import measure_retuning
+
+    found = measure_retuning(items)
+    parts = f"boxes of {items} pictures"
+    full_s = found.full_s * items
+    return [
+        Figure(group=parts, what="detected again", seconds=found.detect_s, base_s=found.detect_s),
+        Figure(group=parts, what="from stored scores", seconds=found.stored_s, base_s=found.detect_s),
+        Figure(group="the same, Swin-T size", what="detected again", seconds=full_s, base_s=full_s),
+        Figure(group="the same, Swin-T size", what="from stored scores", seconds=found.stored_s, base_s=full_s),
+        Figure(group=f"batch of {found.whole}", what="from nothing", seconds=found.batch_s, base_s=found.batch_s),
+        Figure(
+            group=f"batch of {found.whole}", what="box_threshold changed", seconds=found.retuned_s, base_s=found.batch_s
+        ),
+    ]
+
+
 def photo() -> Image:
     """The portrait of the sample catalog."""
     from pipeline.files.picture import read_picture
@@ -126,7 +146,7 @@ def main() -> None:
     console = Console()
     image = photo()
     with table(console) as show:
-        for figure in (*batches(), *enlarging(image), *finding(image)):
+        for figure in (*batches(), *retuning(), *enlarging(image), *finding(image)):
             show(figure)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     console.print(f"\npeak memory of one process: {peak / 1024:.0f} MiB")

@@ -56,10 +56,12 @@ def review(
         raise SeamlineError("a token that others could guess protects nothing: use 16 letters or more")
     if is_local(runs):
         runs = str(local_path(runs))
-    book, store = open_files(runs, ledger_url(runs, ledger))
+    url = ledger_url(runs, ledger)
+    book, store = open_files(runs, url)
+    from flows.rerun import rerun_from
     from masks.review.app import create_app
 
-    app = create_app(book, store, shelf_of(runs), reviewer=_user(), token=token)
+    app = create_app(book, store, shelf_of(runs), reviewer=_user(), token=token, rerun=rerun_from(runs, url))
     with _listen(host, port) as listening:
         address = f"http://{_shown(host)}:{listening.getsockname()[1]}{start_page(book, recipe_name)}"
         if token is not None:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from masks.review import pages
+from masks.review.assist import Assist, Rerun
+from masks.review.assist_routes import add_assist
 from masks.review.desk import PREVIEWS, Desk, Missing, Sheet
 from masks.review.guard import Guard, TooLarge
 from masks.review.ids import from_id, to_id
@@ -55,6 +57,7 @@ def create_app(
     reviewer: str = "reviewer",
     token: str | None = None,
     max_bytes: int = MAX_BYTES,
+    rerun: Rerun | None = None,
 ) -> FastAPI:
     """The touch-up page over a ledger, its store and its shelf.
 
@@ -65,19 +68,21 @@ def create_app(
         reviewer: who is written down where the page is given no other name.
         token: lets whoever knows it in from other machines; without one only this machine is answered.
         max_bytes: largest body of a request.
+        rerun: works on one item, to show what it would become.
     """
     desk = Desk(ledger, store, shelf)
     app = FastAPI(title="Seamline review", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, token=token, max_bytes=max_bytes)
     app.mount("/static", StaticFiles(directory=str(files("masks.review").joinpath("static"))), name="static")
-    _add_pages(app, desk)
+    _add_pages(app, desk, can_try=rerun is not None)
     _add_pictures(app, desk)
     _add_writes(app, desk, reviewer)
+    add_assist(app, Assist(desk, rerun), lambda batch, item: _sheet(desk, batch, item))
     _add_errors(app)
     return app
 
 
-def _add_pages(app: FastAPI, desk: Desk) -> None:
+def _add_pages(app: FastAPI, desk: Desk, *, can_try: bool) -> None:
     @app.get("/")
     def batches() -> HTMLResponse:
         return HTMLResponse(pages.batches_page(desk))
@@ -88,7 +93,7 @@ def _add_pages(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/batches/{batch}/items/{item}")
     def editor(batch: str, item: str) -> HTMLResponse:
-        return HTMLResponse(pages.editor_page(desk, _sheet(desk, batch, item)))
+        return HTMLResponse(pages.editor_page(desk, _sheet(desk, batch, item), can_try=can_try))
 
     @app.get("/favicon.ico")
     def icon() -> RedirectResponse:

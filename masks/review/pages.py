@@ -39,7 +39,7 @@ def queue_page(desk: Desk, batch: Batch, *, settled: bool) -> str:
     return _render("queue.html.j2", batch=row, cards=[_card(batch, one) for one in records], settled=settled, page=PAGE)
 
 
-def editor_page(desk: Desk, sheet: Sheet) -> str:
+def editor_page(desk: Desk, sheet: Sheet, *, can_try: bool = False) -> str:
     """One item in the editor."""
     record = sheet.record
     following, at, waiting = desk.following(record.batch, record.sku, record.view)
@@ -54,6 +54,8 @@ def editor_page(desk: Desk, sheet: Sheet) -> str:
         "height": photo.size[0],
         "width": photo.size[1],
         "open": record.state is ItemState.PARKED,
+        "own": sheet.own is not None,
+        "byBoxes": sheet.own is None and record.scores.get("finder") == "grounding_dino",
     }
     return _render(
         "editor.html.j2",
@@ -68,6 +70,7 @@ def editor_page(desk: Desk, sheet: Sheet) -> str:
         finders=REDO_FINDERS,
         own=sheet.own,
         phrases=sheet.place.phrases,
+        can_try=can_try,
     )
 
 

@@ -1,14 +1,15 @@
 // The easel: canvases, viewport, tools, undo. Knows the mask, not the server.
 import { Display, MODES } from "./display.js";
+import { drawMarks } from "./marks.js";
 import * as edges from "./edges.js";
 import { History } from "./history.js";
 import { tidy } from "./parts.js";
 import { bindPointer } from "./pointer.js";
-import { fillOutline, paintSegment, union } from "./strokes.js";
+import { combine, fillOutline, paintSegment, union } from "./strokes.js";
 import { centred, fit, toPicture, zoom, zoomTo } from "./viewport.js";
 
 export class Easel {
-  constructor(canvas, cursor, photo, mask, settings, { onChange, locked }) {
+  constructor(canvas, cursor, photo, mask, settings, { onChange, onPick, locked }) {
     this.canvas = canvas;
     this.cursor = cursor;
     this.mask = mask;
@@ -17,6 +18,8 @@ export class Easel {
     this.display = new Display(canvas, photo, mask);
     this.history = new History();
     this.onChange = onChange;
+    this.onPick = onPick;
+    this.marks = { boxes: [], clicks: [] };
     this.locked = locked;
     this.tool = "brush";
     this.peeking = false;
@@ -54,8 +57,12 @@ export class Easel {
     const value = (name) => this.settings.get(name);
     const mode = this.peeking ? "photo" : value("mode");
     this.display.draw(this.view, { mode, color: value("color"), opacity: value("opacity"), outside: value("outside") });
+    drawMarks(this.canvas.getContext("2d"), this.view, this.marks);
     const { scale, x, y } = this.view;
     Object.assign(this.canvas.dataset, { scale, x, y }); // for whoever measures the page
+    const meaning = document.querySelector("#meaning");
+    meaning.textContent = mode !== "tint" ? "" : value("outside") ? "left out of the picture" : "kept";
+    meaning.previousElementSibling.style.background = value("color");
     document.querySelector("#zoom").textContent = `${Math.round(scale * 100)} %`;
   }
 
@@ -82,9 +89,7 @@ export class Easel {
 
   peek(on) {
     this.peeking = on;
-    const refit = this.refit;
-    this.show();
-    this.refit = refit;
+    this.redraw();
   }
 
   hover(at, outline) {
@@ -106,6 +111,7 @@ export class Easel {
 
   choose(tool) {
     this.tool = tool;
+    this.forgetClicks();
     for (const button of document.querySelectorAll("[data-tool]")) {
       button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
     }
@@ -125,9 +131,37 @@ export class Easel {
     this.settings.set("size", Math.min(2000, Math.max(1, moved)));
   }
 
+  /** A click with the picking tool: what lies there is added, or taken away. */
+  pick(point, adds) {
+    const { x, y } = point;
+    if (this.locked || x < 0 || y < 0 || x >= this.picture.width || y >= this.picture.height) return;
+    this.marks.clicks.push({ x, y, adds });
+    this.redraw();
+    this.onPick(this.marks.clicks);
+  }
+
+  forgetClicks() {
+    if (!this.marks.clicks.length) return;
+    this.marks.clicks = [];
+    this.redraw();
+  }
+
+  /** Show boxes over the picture; an empty list takes them away. */
+  showBoxes(boxes) {
+    this.marks.boxes = boxes;
+    this.redraw();
+  }
+
+  redraw() {
+    const refit = this.refit;
+    this.show();
+    this.refit = refit;
+  }
+
   /** Start a change; `turned` makes a brush an eraser and the other way round. False if nothing may be changed. */
   begin(turned = false) {
     if (this.locked) return false;
+    if (this.proposing) this.settle();
     this.turned = turned;
     this.before = this.mask.levels.slice();
     this.touched = null;
@@ -146,9 +180,7 @@ export class Easel {
     if (!area) return;
     this.touched = union(this.touched, area);
     this.display.update(area);
-    const refit = this.refit;
-    this.show();
-    this.refit = refit;
+    this.redraw();
   }
 
   end() {
@@ -173,11 +205,36 @@ export class Easel {
     this.end();
   }
 
+  /** Other levels for as long as a slider moves; `settle` makes all of them one step. */
+  propose(levels) {
+    if (!this.proposing && !this.begin()) return;
+    this.proposing = true;
+    this.mask.levels.set(levels);
+    this.touch({ x: 0, y: 0, ...this.picture });
+  }
+
+  settle() {
+    if (!this.proposing) return;
+    this.proposing = false;
+    this.end();
+  }
+
+  /** Add a whole mask's levels to these, or take them away. */
+  combine(levels, adds) {
+    if (!this.begin()) return;
+    this.touch(combine(this.mask, levels, { erase: !adds }));
+    this.end();
+  }
+
   undo() {
+    this.settle();
+    this.forgetClicks();
     this.step(this.history.undo(this.mask));
   }
 
   redo() {
+    this.settle();
+    this.forgetClicks();
     this.step(this.history.redo(this.mask));
   }
 

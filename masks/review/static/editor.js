@@ -1,9 +1,11 @@
 // The editor's page: loads photo and mask, wires keys and buttons, saves, and gives verdicts.
+import { Detected, newestOnly } from "./detected.js";
 import { Easel } from "./easel.js";
 import { bindKeys } from "./keys.js";
 import { decodeGrey, encodeGrey } from "./png.js";
 import { Settings } from "./settings.js";
-import { bindReviewer, notice, noticeForNext, reviewer, send, showLeftNotice } from "./talk.js";
+import { tryItem } from "./trial.js";
+import { ask as request, bindReviewer, notice, noticeForNext, reviewer, send, showLeftNotice } from "./talk.js";
 
 const setup = JSON.parse(document.querySelector("#setup").textContent);
 const $ = (selector) => document.querySelector(selector);
@@ -110,12 +112,76 @@ const startOver = () => doing(async () => easel.replace((await loadMask("?revisi
 
 const showRevision = (number) => doing(async () => easel.replace((await loadMask(`?revision=${number}`)).levels));
 
+/** A mask that the server makes: of boxes, of clicks, of this mask, of a file. */
+async function asked(what, body) {
+  const answer = await request("POST", `${setup.url}/${what}`, body);
+  return (await decodeGrey(await answer.blob())).levels;
+}
+
+/** A fault while a slider moves is told once and changes nothing. */
+async function told(work) {
+  try {
+    await work();
+  } catch (error) {
+    notice(error.message, { kind: "bad" });
+  }
+}
+
+const propose = newestOnly((numbers, last) => told(async () => {
+  easel.propose(await asked("proposal", { boxes: numbers }));
+  if (last) easel.settle();
+}));
+
+function pick(clicks) {
+  const list = clicks.map(({ x, y, adds }) => [x, y, adds]);
+  const { adds } = clicks.at(-1);
+  return doing(async () => easel.combine(await asked("click", { clicks: list }), adds));
+}
+
+const refine = () => doing(async () => easel.replace(await asked("refine", await encodeGrey(easel.mask))));
+
+async function bindDetected() {
+  const section = $("#detected");
+  if (!section) return;
+  const boxes = new Detected(section, { propose, showBoxes: (shown) => easel.showBoxes(shown) });
+  try {
+    boxes.fill(await (await request("GET", `${setup.url}/detections`)).json(), setup.byBoxes);
+    section.dataset.state = "ready";
+  } catch (error) {
+    section.dataset.state = "none";
+    section.querySelector("[data-told]").textContent = error.message;
+  }
+}
+
+async function tryOut() {
+  if (dirty && setup.open && !(await doing(putMask))) return;
+  await tryItem($("#trial"), setup.url, setup.own || base > setup.base);
+}
+
+/** Save what is on the screen, so that the file is what is seen. */
+async function exportMask(kind) {
+  if (dirty && !(await doing(putMask))) return;
+  Object.assign(document.createElement("a"), { href: `${setup.url}/export/${kind}`, download: "" }).click();
+}
+
+function bindFiles() {
+  for (const button of document.querySelectorAll("[data-export]")) {
+    button.addEventListener("click", () => exportMask(button.dataset.export));
+  }
+  $("#import")?.addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    target.value = "";
+    if (file) doing(async () => easel.replace(await asked("import", file)));
+  });
+}
+
 const COMMANDS = {
   undo: () => easel.undo(), redo: () => easel.redo(), fit: () => easel.fit(), actual: () => easel.actualSize(),
   closer: () => easel.zoomBy(1.25), farther: () => easel.zoomBy(0.8),
   grow: () => easel.apply("grow", edgeAmount()), shrink: () => easel.apply("shrink", edgeAmount()),
   feather: () => easel.apply("feather", edgeAmount()), tidy: () => easel.apply("tidy", 400),
   invert: () => easel.apply("invert"), over: startOver, save, help: () => $("#help").showModal(),
+  refine, try: tryOut,
   approve: () => judge("approved"), "ask-redo": () => ask("redo"), "ask-reject": () => ask("reject"),
 };
 
@@ -129,14 +195,17 @@ function bindEverything() {
   for (const button of document.querySelectorAll("[data-revision]")) {
     button.addEventListener("click", () => showRevision(button.dataset.revision));
   }
-  $("#help [data-cancel]").addEventListener("click", () => $("#help").close());
+  for (const name of ["#help", "#trial"]) $(`${name} [data-cancel]`)?.addEventListener("click", () => $(name).close());
+  $("#trial [data-approve]")?.addEventListener("click", () => $("#trial").close() ?? COMMANDS.approve());
+  bindFiles();
   const go = (url) => url && location.assign(url);
   const size = (factor) => () => easel.resizeBrush(factor);
   const hardness = (by) => () =>
     easel.settings.set("hardness", Math.min(1, Math.max(0, Math.round((easel.settings.get("hardness") + by) * 10) / 10)));
   bindKeys({
     b: () => easel.choose("brush"), e: () => easel.choose("eraser"), l: () => easel.choose("lasso"),
-    h: () => easel.choose("hand"), "[": size(1 / 1.15), "]": size(1.15), "{": hardness(-0.1), "}": hardness(0.1),
+    p: () => easel.choose("pick"), h: () => easel.choose("hand"), r: COMMANDS.refine,
+    ...($("#trial") ? { y: COMMANDS.try } : {}), "[": size(1 / 1.15), "]": size(1.15), "{": hardness(-0.1), "}": hardness(0.1),
     z: COMMANDS.undo, "Ctrl+z": COMMANDS.undo, "Shift+Z": COMMANDS.redo, "Shift+z": COMMANDS.redo,
     "Ctrl+Shift+z": COMMANDS.redo, "Ctrl+y": COMMANDS.redo, 0: COMMANDS.fit, 1: COMMANDS.actual,
     "+": COMMANDS.closer, "=": COMMANDS.closer, "-": COMMANDS.farther, v: () => easel.nextMode(),
@@ -159,7 +228,7 @@ async function start() {
     const [photo, mask] = await Promise.all([loadPhoto(), loadMask()]);
     const settings = new Settings(() => easel?.show());
     easel = new Easel($("#view"), $("#hand"), photo, mask, settings, {
-      onChange: () => tell("unsaved"), locked: !setup.open,
+      onChange: () => tell("unsaved"), onPick: pick, locked: !setup.open,
     });
   } catch (error) {
     $("#stage").dataset.state = "failed";
@@ -170,6 +239,7 @@ async function start() {
   bindEverything();
   easel.choose("brush");
   $("#stage").dataset.state = "ready";
+  bindDetected();
   if (setup.nextPhoto) new Image().src = setup.nextPhoto; // in the cache when the next item is opened
 }
 

@@ -3,7 +3,7 @@ import { pan, toPicture, zoom } from "./viewport.js";
 
 /**
  * Listen on the upper canvas. `editor` has view, picture, screen(), tool, brush(), and takes begin(), stroke(from, to),
- * outline(points), end(), show(), hover(point).
+ * outline(points), end(), pick(point, adds), show(), hover(point).
  */
 export function bindPointer(canvas, editor) {
   let held = null; // {kind: "stroke" | "outline" | "pan", last, points}
@@ -16,13 +16,15 @@ export function bindPointer(canvas, editor) {
   };
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (held || event.button > 1) return;
+    if (held || event.button > (editor.tool === "pick" ? 2 : 1)) return;
     canvas.setPointerCapture(event.pointerId);
     canvas.focus();
     const here = at(event);
     if (space || event.button === 1 || editor.tool === "hand") {
       held = { kind: "pan", last: here };
       event.preventDefault();
+    } else if (editor.tool === "pick") {
+      editor.pick(toPicture(editor.view, here), event.button !== 2 && !event.altKey && !event.ctrlKey);
     } else if (editor.begin(event.altKey)) {
       const point = toPicture(editor.view, here);
       held = editor.tool === "lasso" ? { kind: "outline", points: [point] } : { kind: "stroke", last: point };

@@ -54,6 +54,22 @@ export function fillOutline(mask, points, { erase }) {
   return area;
 }
 
+/** Add another mask's levels, or take them away: the stronger counts, as with a brush. */
+export function combine(mask, levels, { erase }) {
+  let left = mask.width, right = -1, top = -1, bottom = -1;
+  for (let y = 0, at = 0; y < mask.height; y++) {
+    for (let x = 0; x < mask.width; x++, at++) {
+      if (!levels[at]) continue;
+      put(mask.levels, at, levels[at], erase);
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (top < 0) top = y;
+      bottom = y;
+    }
+  }
+  return bottom < 0 ? null : { x: left, y: top, width: right + 1 - left, height: bottom + 1 - top };
+}
+
 /** The smallest rectangle that holds both; either may be null. */
 export function union(one, other) {
   if (!one || !other) return one ?? other;

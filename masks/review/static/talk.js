@@ -1,18 +1,24 @@
 // Talking to the server, and telling the reviewer: requests, names, notices.
 
-/** Send a request; resolves to the answer's JSON, throws an Error with the server's words and its `status`. */
-export async function send(method, url, body, headers = {}) {
+/** Send a request; resolves to the answer, throws an Error with the server's words and its `status`. */
+export async function ask(method, url, body, headers = {}) {
   const binary = body instanceof Blob;
+  const kind = binary ? body.type || "application/octet-stream" : "application/json";
   const answer = await fetch(url, {
     method,
-    body: binary ? body : JSON.stringify(body ?? {}),
-    headers: { "content-type": binary ? "image/png" : "application/json", ...headers },
+    body: binary || method === "GET" ? body : JSON.stringify(body ?? {}),
+    headers: method === "GET" ? headers : { "content-type": kind, ...headers },
   }).catch(() => {
     throw new Error("The page's server does not answer. Start it again with `make review`, then try again.");
   });
+  if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw Object.assign(new Error(said.error ?? `The server said ${answer.status}.`), { status: answer.status });
-  return said;
+  throw Object.assign(new Error(said.error ?? `The server said ${answer.status}.`), { status: answer.status });
+}
+
+/** As `ask`, for answers in JSON. */
+export async function send(...request) {
+  return (await ask(...request)).json().catch(() => ({}));
 }
 
 /** Who reviews; empty for the server's own choice. */

@@ -48,6 +48,7 @@ class Doubt:
     reasons: tuple[str, ...] = ("drawn",)
     finder: str = "backdrop"
     title: str = ""
+    phrases: tuple[str, ...] = ()
 
 
 def drawn(seed: int, size: tuple[int, int] = SIZE) -> tuple[Image, Alpha]:
@@ -85,7 +86,14 @@ def park(folder: Path, items: Sequence[Doubt], name: str = "packshot") -> Parked
     for row, doubt in enumerate(items):
         path = folder / "photos" / f"{row}.img"
         path.write_bytes(doubt.photo)
-        item = Item(sku=doubt.sku, view=doubt.view, address=str(path), row=row + 2, attributes={"title": doubt.title})
+        item = Item(
+            sku=doubt.sku,
+            view=doubt.view,
+            address=str(path),
+            row=row + 2,
+            overrides={"subject.phrases": list(doubt.phrases), "subject.box_threshold": 0.3} if doubt.phrases else {},
+            attributes={"title": doubt.title},
+        )
         ledger.add_items(batch, [(item, 0)])
         _park_item(ledger, store, batch, item, doubt)
     ledger.finish_batch(batch)
