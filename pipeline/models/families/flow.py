@@ -158,7 +158,8 @@ class KeepKnown:
 def noised(scheduler: Any, sigma: Any, known: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """``known`` on the straight way to ``noise`` at the scheduler's ``sigma``; some count from noise to picture."""
     share = 1 - sigma if scheduler.config.get("invert_sigmas", False) else sigma
-    return known * (1 - share) + noise * share
+    mixed: torch.Tensor = known * (1 - share) + noise * share
+    return mixed
 
 
 def blended(
@@ -197,8 +198,7 @@ def blended(
 
 
 def encode_to_the_mean(vae: Any) -> None:
-    """Let the autoencoder give the mean: some pipelines sample pictures that they are
-    shown without the request's own generator."""
+    """Let the autoencoder give the mean: some pipelines sample what they are shown without the request's generator."""
     own = vae.encode
 
     @functools.wraps(own)
@@ -213,7 +213,8 @@ def encode_to_the_mean(vae: Any) -> None:
 def encoded(vae: Any, pictures: torch.Tensor) -> torch.Tensor:
     """Latents of pictures as the transformer sees them: the mean, shifted and scaled."""
     latents: torch.Tensor = vae.encode(pictures).latent_dist.mode()
-    return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+    scaled: torch.Tensor = (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+    return scaled
 
 
 def time_shift(pipe: Any, tokens: int) -> float:

@@ -43,15 +43,16 @@ def write_flux(
         })  # fmt: skip
 
 
-def write_flux_control(folder: Path, *, modes: int | None = None, seed: int = 1) -> Path:
+def write_flux_control(
+    folder: Path, *, modes: int | None = None, sizes: dict[str, Any] = FLUX_SIZES, seed: int = 1
+) -> Path:
     """A Flux ControlNet; ``modes`` is the number of kinds that a union one knows."""
     from diffusers import FluxControlNetModel
 
     with parts.quiet(seed):
         net = FluxControlNetModel(
-            in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-            joint_attention_dim=32, pooled_projection_dim=16, guidance_embeds=True, axes_dims_rope=[4, 4, 8],
-            num_mode=modes,
+            in_channels=64, num_layers=1, num_single_layers=1, joint_attention_dim=32, pooled_projection_dim=16,
+            guidance_embeds=True, num_mode=modes, **sizes | {"axes_dims_rope": list(sizes["axes_dims_rope"])},
         )  # fmt: skip
         parts.spread(net)
         net.save_pretrained(folder)
@@ -148,13 +149,13 @@ def write_qwen_image(
 MARKS = ("im_end", "vision_start", "vision_end", "image_pad", "video_pad")
 
 
-def write_qwen_control(folder: Path, *, seed: int = 1) -> Path:
+def write_qwen_control(folder: Path, *, sizes: dict[str, Any] = QWEN_SIZES, seed: int = 1) -> Path:
     """A ControlNet of Qwen-Image."""
     from diffusers import QwenImageControlNetModel
 
     with parts.quiet(seed):
-        sizes = {name: size for name, size in QWEN_SIZES.items() if name != "guidance_embeds"}
-        net = QwenImageControlNetModel(**sizes | {"num_layers": 1})
+        known = {name: size for name, size in sizes.items() if name != "guidance_embeds"}
+        net = QwenImageControlNetModel(**known | {"num_layers": 1})
         parts.spread(net)
         net.save_pretrained(folder)
     return folder
