@@ -54,10 +54,11 @@ def finished(make_recipe: MakeRecipe, *overrides: str) -> tuple[Record, bytes]:
     recipe = make_recipe(*GENERATED, *overrides)
     plan = plan_batch(recipe)
     assert plan is not None
-    assert process_chunk(plan.address, [("shoe0", "main")]).states == {"accepted": 1}
+    states = process_chunk(plan.address, [("shoe0", "main")]).states
     work = open_workplace(plan.address)
     record = next(work.ledger.records(work.id))
-    assert record.output is not None, record.reason
+    assert states == {"accepted": 1}, record.reason
+    assert record.output is not None
     return record, Path(record.output).read_bytes()
 
 
