@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import cast, matting, ops
-from masks.outline import faint_share
+from masks.outline import faint_share, hollow_foot
 from masks.reflection import find_reflection
 from masks.surface import Backdrop, Lab, fit_backdrop, to_lab
 from pipeline.types import Image, Mask, Size
@@ -26,7 +26,8 @@ class Keyed:
     what was taken away relative to the subject, and ``outline_only`` says that little more than an outline was seen
     and filled. ``missed`` is the length of the edges outside the mask that no shadow or reflection explains, relative
     to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture.
-    ``faint`` is the share of the outline where both sides look alike. ``notes`` says in words what was done.
+    ``faint`` is the share of the outline where both sides look alike, ``hollow_foot`` the share of the subject's width
+    under which only a dim rim is seen below a gap, as of a white sole on white. ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -40,6 +41,7 @@ class Keyed:
     missed: float
     shadow_gap: float
     faint: float = 0.0
+    hollow_foot: float = 0.0
     notes: tuple[str, ...]
 
 
@@ -59,6 +61,7 @@ def key_subject(image: Image) -> Keyed | None:
         return None
     shadow = cast.find_shadow(evidence, whole)
     shadow |= cast.find_uneven_light(lab, backdrop, whole & ~shadow)
+    shadow |= cast.find_contact_shadow(evidence, whole & ~shadow)
     kept = _tidy(whole & ~shadow, evidence, shadow)
     reflection = find_reflection(evidence.difference, kept)
     mask = _tidy(kept & ~reflection, evidence, shadow)
@@ -81,6 +84,7 @@ def key_subject(image: Image) -> Keyed | None:
         shadow_gap=0.0 if reflection.any() else _shadow_gap(mask, shadow),
         # between hairs both sides of an outline look alike, and nothing is wrong
         faint=0.0 if matting.is_furry(mask) else faint_share(small, mask),
+        hollow_foot=hollow_foot(mask, evidence.shading),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -184,8 +188,13 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
         sparse |= ops.grow(ragged, max(mask.shape) / 30)
     # between hairs and inside the links of a chain the backdrop itself is seen
     known[mask & sparse & ~strong] = 0.5
+    # and at the end of a gap too narrow for the flood, as between a sleeve and the body
+    gaps = mask & evidence.weak & ops.grow(~mask, max(mask.shape) / 40)
+    known[ops.parts_touching(gaps, ops.grow(~mask, 1.5))] = 0.5
     line = matting.colour_line_alpha(image, known)
-    return np.where(line.contrast > 12, line.alpha >= 0.5, mask)
+    # far off the line is a third colour, as on stripes: it is not the backdrop, and the line says nothing of it
+    told = (line.contrast > 12) & (line.residual < 0.15 * line.contrast + 8)
+    return np.where(told, line.alpha >= 0.5, mask)
 
 
 def _separation(evidence: cast.Evidence, mask: Mask) -> float:

@@ -25,8 +25,9 @@ class Evidence:
 
     ``away`` is the colour difference in Delta E; ``light`` the linear luminance as a multiple of the backdrop's.
     ``clear`` is surely backdrop, ``weak`` cannot be told from it; ``shading`` is a darker multiple of the backdrop at
-    the same chromaticity, as light and shadow make it; ``edge`` is a sharp colour step and ``edge_near`` the same two
-    pixels wider; ``slope`` is the colour gradient in Delta E per pixel.
+    the same chromaticity, as light and shadow make it; ``edge`` is a steep place and ``edge_near`` the same two pixels
+    wider; ``step`` is what is steep at the fine scale alone, as outlines are and the rims of soft shadows are not;
+    ``slope`` is the colour gradient in Delta E per pixel.
     """
 
     away: Field
@@ -38,6 +39,7 @@ class Evidence:
     shading: Mask
     edge: Mask
     edge_near: Mask
+    step: Mask
     slope: Field
 
 
@@ -69,6 +71,7 @@ def read_evidence(lab: Lab, backdrop: Backdrop) -> Evidence:
         shading=shading,
         edge=edge,
         edge_near=ops.grow(edge, 2),
+        step=ops.drop_islands(step, 12),
         slope=slope,
     )
 
@@ -116,6 +119,26 @@ def find_shadow(evidence: Evidence, subject: Mask) -> Mask:
         return nothing
     # the rim between a shadow and the backdrop belongs to the shadow
     return shadow | (subject & evidence.shading & (evidence.light > 0.2) & ops.grow(shadow, 4))
+
+
+def find_contact_shadow(evidence: Evidence, subject: Mask) -> Mask:
+    """The dark core of a soft shadow, where a coloured subject stands: too steep to be flooded, yet without a step.
+
+    Entered from below the outline through dimmed backdrop up to the next step, a fortieth of the picture deep at most.
+    A subject that is itself a dimmed backdrop in colour (grey on white) is left alone: the two look alike there.
+    """
+    nothing = np.zeros_like(subject)
+    dimmed = subject & evidence.shading & (evidence.light > 0.1)
+    total = np.count_nonzero(subject)
+    if not total or np.count_nonzero(dimmed) > 0.2 * total:
+        return nothing
+    rows = np.nonzero(subject)[0]
+    lane = dimmed & ~evidence.step
+    lane[: int(np.percentile(rows, 60))] = False
+    shallow = ops.grow(~subject, max(subject.shape) / 40)
+    inside = ops.parts_touching(lane & shallow, ops.grow(~subject, 2))
+    # the blur of the subject's own outline, some pixels wide, is no longer its colour nor the shadow's
+    return subject & ops.grow(ops.opened(inside, 1.5), 2) & (dimmed | evidence.weak)
 
 
 def _is_shadow(evidence: Evidence, patch: Mask, middle: float, outside: Mask) -> bool:

@@ -74,6 +74,7 @@ def soft_edge(image: Image, mask: Mask) -> Alpha:
     unknown = (known > 0) & (known < 1)
     # a pixel far off the line is a third colour: the line says nothing of it
     trust = np.clip((line.contrast - 20) / 25, 0, 1) * np.clip(1.6 - 2.2 * line.residual / (line.contrast + 1), 0, 1)
+    trust *= np.clip(1.5 - line.residual / 30, 0, 1)  # beside a dark stripe a light one lies behind the backdrop
     if not unknown.any() or float(trust[unknown].min()) >= 1:
         return line.alpha
     doubtful = np.where(unknown & (trust >= 1), np.clip(np.rint(line.alpha), 0, 1), known).astype(np.float32)

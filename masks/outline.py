@@ -38,3 +38,25 @@ def faint_share(image: Image, mask: Mask) -> float:
         return np.asarray(lab[y, x])
 
     return float((np.linalg.norm(colours(reach) - colours(-reach), axis=1) < FAINT).mean())
+
+
+def hollow_foot(mask: Mask, dimmed: Mask, *, thin: float = 0.014) -> float:
+    """Share of a mask's width, 0 to 1, whose lowest part is a thin dim rim with a gap above it.
+
+    A white sole on white is seen by its lower rim and its shadow alone. ``dimmed`` (H, W) is True where the picture
+    shows darker backdrop colour; rims are thinner than ``thin`` of the longest side. Legs and handles end in their own
+    colour, and rungs and rings are thicker. 0 for an empty mask.
+    """
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not len(columns):
+        return 0.0
+    height = mask.shape[0]
+    upward = mask[::-1, columns]
+    foot = upward.argmax(axis=0)  # rows from the picture's bottom to the lowest masked pixel
+    rows = np.arange(height)[:, None]
+    above = rows > foot
+    top = np.where((above & ~upward).any(axis=0), (above & ~upward).argmax(axis=0), height)
+    covered = (upward & (rows >= top)).any(axis=0)
+    rim = upward & (rows < top)
+    dim = (rim & dimmed[::-1, columns]).sum(axis=0) > 0.5 * rim.sum(axis=0)
+    return float((covered & dim & (top - foot < thin * max(mask.shape))).mean())

@@ -67,6 +67,34 @@ def test_an_empty_backdrop_has_no_subject() -> None:
     assert key_subject(plain((240, 240, 240))) is None
 
 
+def test_the_dark_core_of_a_contact_shadow_is_not_the_subject() -> None:
+    size = 400
+    y, x = np.mgrid[:size, :size]
+    image = plain((240, 240, 240), size=size).astype(np.float64)
+    # as dark as a third at the foot and gone 14 px below: too steep to be flooded
+    pool = 0.65 * np.clip(1 - np.maximum(y - 299, 0) / 14, 0, 1) * (np.abs(x - 200) < 96) * (y > 285)
+    image *= (1 - cv2.GaussianBlur(pool, (0, 0), 2))[..., None]
+    truth = (np.abs(x - 200) < 100) & (y > 100) & (y < 300)
+    image[truth] = (180, 110, 50)
+    keyed = key_subject(cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.uint8))
+    assert keyed is not None
+    assert not (keyed.mask & (y > 303)).any()
+    assert ops.iou(keyed.mask, truth) > 0.98
+
+
+def test_stripes_of_light_and_dark_are_kept_whole_at_the_outline() -> None:
+    size = 400
+    y, x = np.mgrid[:size, :size]
+    image = plain((165, 167, 168), size=size)
+    truth = (np.abs(x - 200) < 90) & (y > 60) & (y < 344)
+    image[truth & (y % 40 < 20)] = (36, 44, 78)
+    image[truth & (y % 40 >= 20)] = (228, 146, 176)  # lighter than the backdrop, which lies between the two
+    keyed = key_subject(image)
+    assert keyed is not None
+    assert not (truth & ~keyed.mask & (np.abs(x - 200) < 88) & (y > 62) & (y < 342)).any()
+    assert ops.iou(keyed.mask, truth) > 0.97
+
+
 def test_a_soft_shadow_is_not_the_subject() -> None:
     size = 240
     y, x = np.mgrid[:size, :size]

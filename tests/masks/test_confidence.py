@@ -56,6 +56,7 @@ def test_good_signs_give_a_confidence_that_passes() -> None:
         ({"agreement": 0.6}, "disagree"),
         ({"missed": 0.4}, "outside the mask"),
         ({"outline_only": True}, "outline"),
+        ({"hollow_foot": 0.5}, "pale foot"),
         ({"mask": np.ones((100, 100), np.bool_)}, "fills the frame"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masks.outline import faint_share
+from masks.outline import faint_share, hollow_foot
 
 
 def square(side: int = 200) -> np.ndarray:
@@ -40,3 +40,23 @@ def test_a_soft_lens_does_not_make_an_outline_faint() -> None:
 
 def test_no_outline_is_not_faint() -> None:
     assert faint_share(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.bool_)) == 0
+
+
+def test_a_sole_of_which_only_the_lower_rim_is_seen_leaves_the_foot_hollow() -> None:
+    rim = np.zeros((200, 200), np.bool_)
+    rim[162:164, 50:150] = True
+    assert hollow_foot(square() | rim, rim) == 1
+    half = rim.copy()
+    half[:, 100:] = False
+    assert hollow_foot(square() | half, half) == pytest.approx(0.5)
+
+
+def test_what_stands_on_its_own_colour_has_no_hollow_foot() -> None:
+    rim = np.zeros((200, 200), np.bool_)
+    rim[162:164, 50:150] = True
+    assert hollow_foot(square() | rim, np.zeros_like(rim)) == 0, "a rung, a handle"
+    assert hollow_foot(square(), square()) == 0, "a grey product"
+    thick = np.zeros((200, 200), np.bool_)
+    thick[162:180, 50:150] = True
+    assert hollow_foot(square() | thick, thick) == 0, "a grey sole that was found"
+    assert hollow_foot(np.zeros((20, 20), np.bool_), np.ones((20, 20), np.bool_)) == 0
