@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.embedded.score import SCORES, WEIGHTS, score_sam
+from pipeline.embedded.score import DETECTOR, SCORES, WEIGHTS, score_detector, score_sam
 
 FOLDERS = sorted(path for path in WEIGHTS.iterdir() if path.is_dir()) if WEIGHTS.exists() else []
 
@@ -27,3 +27,11 @@ def test_every_folder_has_a_card_with_scores_and_a_command(folder):
 def test_the_shipped_segmenter_finds_held_out_things():
     scores = score_sam(scenes=12, seed=500)
     assert scores["mean_iou"] > 0.78
+
+
+@pytest.mark.skipif(not DETECTOR.exists(), reason="the detector is not shipped")
+def test_the_shipped_detector_finds_held_out_things():
+    scores = score_detector(scenes=30, seed=500)
+    assert scores["ap50"] > 0.5
+    assert scores["top1_right"] > 0.6
+    assert scores["separation"] > 0.75
