@@ -46,7 +46,7 @@ def _figure(way: ItemWay, found: Result) -> Made:
     files = {"figure.png": encode_mask(figure.mask)}
     if figure.joints is not None:
         files["joints.npz"] = encode_arrays({"joints": figure.joints})
-    return files, {"pose": figure.source}
+    return files, {"pose": figure.source, "whole": figure.whole}
 
 
 def _plan(way: ItemWay, found: Result, figure: Result) -> Plan:
@@ -57,7 +57,9 @@ def _plan(way: ItemWay, found: Result, figure: Result) -> Plan:
     mask = decode_mask(figure.read("figure.png"))
     repaint = way.recipe.garment.repaint
     try:
-        return make_plan(way.picture, _subject(found), joints=joints, figure=mask, repaint=repaint)
+        return make_plan(
+            way.picture, _subject(found), joints=joints, figure=mask, repaint=repaint, whole=figure.meta["whole"]
+        )
     except ValueError as error:
         raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
 
@@ -132,7 +134,7 @@ def _measured(plan: Plan, result: Image) -> Any:
     from pipeline.garment import measure
 
     regarmented = sharpened(result, plan.alpha >= 0.5)
-    return measure(plan, result, seen=look_at(result, plan.joints), regarmented=regarmented)
+    return measure(plan, result, seen=look_at(result, plan.joints, plan.old), regarmented=regarmented)
 
 
 def _prompt(recipe: Recipe) -> str:

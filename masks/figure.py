@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from masks import ops
 from masks.garment import plain_figure
 from masks.person import Person, find_person
 from pipeline.pixels import pose
-from pipeline.pixels.checks_garment import Seen
+from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
 
@@ -20,11 +21,15 @@ LOOK_PX = 640
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """The figure in a photo: ``mask`` (H, W), ``joints`` (18, 3) or None, and in words where the pose comes from."""
+    """The figure in a photo: ``mask`` (H, W), ``joints`` (18, 3) or None, and in words where the pose comes from.
+
+    ``whole`` is False where nothing but the garment itself is known of it.
+    """
 
     mask: Mask
     joints: Joints | None
     source: str
+    whole: bool = True
 
 
 def find_figure(image: Image, garment: Mask) -> Figure:
@@ -40,24 +45,29 @@ def find_figure(image: Image, garment: Mask) -> Figure:
     if person is not None and person.has_face and person.joints_inside >= 0.75:
         joints = pose.facing(pose.from_landmarks(person.pose, size))
         if joints[[2, 5], 2].all():
-            return Figure(mask=mask, joints=joints, source="the pose of the person in the photo")
+            settled = pose.settled(joints, mask)
+            return Figure(mask=mask, joints=settled, source="the pose of the person in the photo")
     if plain is None and person is not None:
         joints = pose.from_landmarks(person.pose, size)
         if joints[[2, 5], 2].all():
             return Figure(mask=mask, joints=joints, source="the pose seen in a figure without a face")
     outlined = pose.from_outline(mask, garment)
     if outlined is None:
-        return Figure(mask=mask, joints=None, source="no pose can be read")
+        return Figure(mask=mask, joints=None, source="no pose can be read", whole=plain is not None)
     what = "the figure's outline" if plain is not None else "the garment's outline"
-    return Figure(mask=mask, joints=outlined, source=f"a pose completed from {what}")
+    whole = plain is not None or person is not None
+    return Figure(mask=mask, joints=outlined, source=f"a pose completed from {what}", whole=whole)
 
 
 def _wears(person: Person, garment: Mask) -> bool:
     return bool((person.mask & garment).sum() >= 0.5 * garment.sum())
 
 
-def look_at(image: Image, asked: Joints | None) -> Seen | None:
-    """What the estimator sees in a generated picture; None if it sees nobody."""
+def look_at(image: Image, asked: Joints | None, old: Mask | None = None) -> Seen | None:
+    """What the estimator sees in a generated picture; None if it sees nobody.
+
+    ``asked`` is the pose that was asked for, ``old`` the figure in the photo where its outline is known.
+    """
     scale = min(1.0, LOOK_PX / max(image.shape[:2]))
     size: Size = (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
     small = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
@@ -65,8 +75,11 @@ def look_at(image: Image, asked: Joints | None) -> Seen | None:
     if person is None:
         return None
     found = pose.facing(pose.from_landmarks(person.pose, size))
-    followed = 0.0
+    followed, beside = 0.0, None
     if asked is not None:
-        ratio = (size[1] / image.shape[1], size[0] / image.shape[0])
-        followed = pose.share_followed(pose.moved(asked, scale=ratio), found)
-    return Seen(people=1 + person.others, has_face=person.has_face, followed=followed)
+        wanted = pose.moved(asked, scale=(size[1] / image.shape[1], size[0] / image.shape[0]))
+        followed = pose.share_followed(wanted, found)
+        if old is not None and wanted[[2, 5], 2].all():
+            shoulders = float(wanted[[2, 5], 1].mean())
+            beside = share_beside(person.mask, ops.resized(old, size), below=shoulders)
+    return Seen(people=1 + person.others, has_face=person.has_face, followed=followed, beside=beside)

@@ -39,7 +39,8 @@ Repaint = Literal["everything", "figure"]
 class Plan:
     """What is done to one photo. ``core`` is carried bit for bit, ``repaint`` is all that a model may change.
 
-    ``alpha`` and ``foreground`` are the garment's matte and its own colours, ``box`` the crop that the model sees.
+    ``alpha`` and ``foreground`` are the garment's matte and its own colours, ``box`` the crop that the model sees,
+    ``old`` the figure in the photo where its outline is known.
     """
 
     photo: Image
@@ -49,6 +50,7 @@ class Plan:
     repaint: Mask
     joints: Joints | None
     box: Box
+    old: Mask | None = None
 
 
 def repaint_mask(subject: Mask, core: Mask, *, repaint: Repaint, figure: Mask, joints: Joints | None) -> Mask:
@@ -82,7 +84,9 @@ def body_room(joints: Joints, size: Size) -> Mask:
     return np.asarray(canvas > 0)
 
 
-def make_plan(picture: Picture, subject: Subject, *, joints: Joints | None, figure: Mask, repaint: Repaint) -> Plan:
+def make_plan(
+    picture: Picture, subject: Subject, *, joints: Joints | None, figure: Mask, repaint: Repaint, whole: bool = True
+) -> Plan:
     """Decide what is kept and what is repainted. Raises ValueError if nothing of the garment is solid."""
     solid = (subject.alpha >= SOLID).astype(np.uint8)
     kernel = np.ones((2 * CORE_PX + 1, 2 * CORE_PX + 1), np.uint8)
@@ -100,6 +104,7 @@ def make_plan(picture: Picture, subject: Subject, *, joints: Joints | None, figu
         repaint=hole,
         joints=joints,
         box=geometry.context_box(around, size, factor=CONTEXT, floor_px=CONTEXT_PX),
+        old=figure if whole else None,
     )
 
 

@@ -96,9 +96,9 @@ WORN: Final = (
                    _piece("dress", "teal", pattern="floral", second=rgb(DYES["cream"]), sleeve=0.28, length=0.8)),
     ),
     RenderedSample(
-        sku="hoodie-seamline", title="Hoodie with a word", phrase="hoodie",
-        draw=_worn("headless", "upper", "paper", 23, _piece("jeans", next(iter(DENIM))),
-                   _piece("hoodie", "burgundy", print_name="SEAMLINE", sleeve=1.0)),
+        sku="sweater-atelier", title="Sweater with a word", phrase="sweater",
+        draw=_worn("headless", "upper", "paper", 27, _piece("jeans", "light blue"),
+                   _piece("sweater", "burgundy", print_name="ATELIER", sleeve=1.0)),
     ),
     RenderedSample(
         sku="jacket-coral", title="Jacket", phrase="jacket",

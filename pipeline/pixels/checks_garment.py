@@ -22,12 +22,14 @@ class Seen:
     """What an estimator saw in a generated picture.
 
     ``people`` counts bodies and faces, ``has_face`` is whether the main body has one, ``followed`` the share of its
-    joints where the asked pose has them (see `pose.share_followed`).
+    joints where the asked pose has them (see `pose.share_followed`). ``beside`` is the body that shows beside the old
+    figure below the shoulders, as a share of that figure: None where the old figure's outline is not known.
     """
 
     people: int
     has_face: bool
     followed: float
+    beside: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class Limits:
     border_jump: float = 6.0
     expansion: float = 0.03
     followed: float = 0.6
+    beside: float = 0.05
 
 
 def border_delta_e(photo: Image, result: Image, alpha: Alpha, core: Mask) -> float:
@@ -139,7 +142,22 @@ def _body_problems(measures: Measures, limits: Limits) -> tuple[str, ...]:
         said.append("no face can be seen on the person")
     if seen.followed < limits.followed:
         said.append(f"the pose is followed by {seen.followed:.0%} of the joints (limit {limits.followed:.0%})")
+    if seen.beside is not None and seen.beside > limits.beside:
+        said.append(f"the body shows beside the garment by {seen.beside:.1%} of the figure, over {limits.beside:.0%}")
     return tuple(said)
+
+
+def share_beside(body: Mask, figure: Mask, *, below: float, slack: float = 0.02) -> float:
+    """Share of ``figure`` by which ``body`` reaches out of it below the row ``below``; arms drawn through sleeves do.
+
+    What lies within ``slack`` of the picture's longer side does not count.
+    """
+    area = int(figure.sum())
+    if not area:
+        return 0.0
+    wide = ndimage.distance_transform_edt(~figure) > slack * max(figure.shape)
+    wide[: max(0, round(below))] = False
+    return float((body & wide).sum() / area)
 
 
 def merit(measures: Measures) -> float:
@@ -147,5 +165,6 @@ def merit(measures: Measures) -> float:
     seen = measures.seen
     body = 0.0 if seen is None else 1.0 + 2.0 * seen.has_face + 2.0 * seen.followed - 1.0 * (seen.people > 1)
     edge = 0.1 * measures.border_delta_e + 0.05 * max(0.0, measures.border_jump)
+    body -= 5.0 * min(0.4, (seen.beside or 0.0) if seen is not None else 0.0)
     grown = 5.0 * min(0.4, measures.expansion or 0.0)
     return round(body - edge - grown - 5.0 * measures.empty - 10.0 * (measures.core_difference > 0), 4)

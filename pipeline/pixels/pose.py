@@ -76,7 +76,7 @@ def facing(joints: Joints) -> Joints:
 def moved(joints: Joints, *, by: tuple[float, float] = (0.0, 0.0), scale: tuple[float, float] = (1.0, 1.0)) -> Joints:
     """The points minus ``by`` (x, y), then times ``scale`` (x, y): into a crop, at the crop's new size."""
     result = joints.copy()
-    result[:, :2] = (result[:, :2] - np.float32(by)) * np.float32(scale)
+    result[:, :2] = (result[:, :2] - np.asarray(by, np.float32)) * np.asarray(scale, np.float32)
     return result
 
 
@@ -100,6 +100,25 @@ def share_followed(asked: Joints, found: Joints, *, within_torso: float = 0.25) 
         return 0.0
     distance = np.hypot(*(asked[1:14, :2] - found[1:14, :2])[both].T)
     return float((distance <= reach).mean())
+
+
+def settled(joints: Joints, figure: Mask) -> Joints:
+    """The points with shoulders, elbows and wrists moved so far into the outline that an arm has room there.
+
+    Estimators set shoulders on the cloth; a body drawn on them would show beside the sleeves. No point moves further
+    than an arm's half width, and none that is not seen.
+    """
+    reach = ARM_HALF * torso_length(joints) / (CROWN_TO_HIPS - CROWN_TO_NECK_BASE - NECK_BASE_TO_SHOULDERS)
+    depth = _depth(figure)
+    result = joints.copy()
+    for joint in (joint for arm in ARMS for joint in arm):
+        x, y = (round(float(v)) for v in joints[joint, :2])
+        inside = 0 <= y < figure.shape[0] and 0 <= x < figure.shape[1]
+        if joints[joint, 2] and inside and depth[y, x] < reach:
+            result[joint, :2] = _centred(np.minimum(depth, np.float32(reach)), (float(x), float(y)), reach)
+    if result[[2, 5], 2].all():
+        result[1, :2] = (result[2, :2] + result[5, :2]) / 2
+    return result
 
 
 # ---- from an outline
@@ -157,7 +176,7 @@ def find_trunk(figure: Mask) -> Trunk | None:
     if box is None or box[3] - box[1] < 16:
         return None
     top, bottom = box[1], box[3]
-    depth = cv2.distanceTransform(np.pad(body.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    depth = _depth(body)
     upper = depth.copy()
     upper[top + round(0.6 * (bottom - top)) :] = 0
     row, column = (int(v) for v in np.unravel_index(int(upper.argmax()), upper.shape))
@@ -170,7 +189,12 @@ def find_trunk(figure: Mask) -> Trunk | None:
     breadth = _unit_by_breadth(body, depth, column, neck_base, radius)
     # where the picture or a skirt hides the feet, height says nothing
     unit = breadth if cut_below or not 0.75 < visible / breadth < 1.35 else visible
-    return Trunk(unit=unit, center=float(column), neck_base=float(neck_base), head=head and (float(column), head))
+    return Trunk(
+        unit=unit,
+        center=float(column),
+        neck_base=float(neck_base),
+        head=None if head is None else (float(column), head),
+    )
 
 
 def _unit_by_breadth(
@@ -186,6 +210,12 @@ def _unit_by_breadth(
         half = float(_run_widths(body, column, row, row + 1)[0]) / 2
         unit = float(np.sqrt(max(chest, 1.0) / CHEST_HALF * max(half, 1.0) / SHOULDER_OUTLINE))
     return unit
+
+
+def _depth(mask: Mask) -> NDArray[np.float32]:
+    """Distance of each pixel of ``mask`` to what is outside, the picture's frame included."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
 
 
 def _run_widths(body: Mask, column: int, top: int, bottom: int) -> NDArray[np.float32]:
@@ -297,7 +327,7 @@ def _arm(joints: Joints, figure: Mask, trunk: Trunk, side: int) -> None:
     whole = UPPER_ARM + FOREARM + HAND
     # a longer way than an arm has corners in it; a shorter one ends before the finger tips
     share = length / whole if length > whole * u else u
-    middle = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
+    middle = _depth(region)
     for joint, station in ((elbow, UPPER_ARM * share), (wrist, (UPPER_ARM + FOREARM) * share)):
         y, x = path[int(np.abs(along - min(station, along[-1])).argmin())]
         joints[joint, :2] = _centred(middle, (float(x), float(y)), 0.03 * u)
