@@ -71,8 +71,8 @@ def clicks_on(masks: NDArray[np.float32], count: int, scale: float, rng: np.rand
             place = click_in(beside(on), rng) if at and rng.random() < 0.5 else None
             labels[row, at] = int(place is None)
             chosen = click_in(on, rng) if place is None else place
-            assert chosen is not None  # a thing has at least one place
-            points[row, at] = chosen * scale
+            if chosen is not None:  # always: a thing has at least one place
+                points[row, at] = chosen * scale
     return Clicks(points=points, labels=labels)
 
 
