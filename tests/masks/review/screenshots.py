@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from flows.rerun import rerun_from
 from masks.find import find_subject
+from pipeline.files.ledger import ledger_url
 from pipeline.files.picture import decode_picture
 from pipeline.types import Alpha
 from tests.masks.review.browser import browser
@@ -24,18 +26,20 @@ from tests.masks.review.parked import Doubt, park, served
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 SIZE = {"width": 1280, "height": 800}
 SAMPLES = {
-    "coat-stripe": (0.31, "much of the outline has no edge (0.38)"),
-    "lamp-walnut": (0.42, "the subject is in many parts (0.52)"),
-    "sneaker-mint": (0.47, "much was taken away as shadow (0.81)"),
-    "armchair-navy": (0.52, "the backdrop is uneven (7.20)"),
-    "bag-cobalt": (0.58, "colour key and GrabCut disagree (0.74)"),
+    "coat-stripe": (0.31, "much of the outline has no edge (0.38)", "coat"),
+    "lamp-walnut": (0.42, "the subject is in many parts (0.52)", "lamp"),
+    "sneaker-mint": (0.47, "much was taken away as shadow (0.81)", "shoe"),
+    "armchair-navy": (0.52, "the backdrop is uneven (7.20)", "chair"),
+    "bag-cobalt": (0.58, "colour key and GrabCut disagree (0.74)", "bag"),
 }
+DETECTED = 4
+"""Number of the item, the bag, on which boxes are shown."""
 
 
 def doubts() -> list[Doubt]:
     """The rendered samples with the masks that the backdrop finder makes of them."""
     made = []
-    for sku, (confidence, reason) in SAMPLES.items():
+    for sku, (confidence, reason, phrase) in SAMPLES.items():
         photo = files("configs").joinpath(f"samples/{sku}.jpg").read_bytes()
         subject = find_subject(decode_picture(photo, sku), finder="backdrop")
         alpha = spoiled(sku, subject.alpha)
@@ -50,6 +54,7 @@ def doubts() -> list[Doubt]:
                 confidence=confidence,
                 reasons=reasons,
                 title=title,
+                phrases=(phrase,),
             )
         )
     return made
@@ -116,6 +121,12 @@ def tour(page: Any, place: str, suffix: str) -> None:
     open_editor(page, place)
     mend(page)
     take(page, f"editor-{suffix}")
+    page.keyboard.press("y")
+    for which in ("own", "found"):
+        page.wait_for_selector(f"#trial figure[data-which={which}][data-state=ready]", timeout=400_000)
+        page.locator(f"#trial figure[data-which={which}] img").evaluate("image => image.decode()")
+    take(page, f"result-{suffix}")
+    page.click("#trial [data-cancel]")
     for _ in range(2):
         page.keyboard.press("v")
     take(page, f"cutout-{suffix}")
@@ -125,6 +136,18 @@ def tour(page: Any, place: str, suffix: str) -> None:
     page.keyboard.press("d")
     page.click("text=parts are missing")
     take(page, f"redo-{suffix}")
+    detected(page, place, suffix)
+
+
+def detected(page: Any, place: str, suffix: str) -> None:
+    """Boxes of a low threshold, outlined, and the mask that the best of them makes."""
+    open_editor(page, place, DETECTED)
+    page.wait_for_selector("#detected[data-state=ready]", timeout=400_000)
+    for chip in page.locator(".chip.box").all()[:1]:
+        chip.click()
+    page.wait_for_selector("text=Unsaved changes", timeout=120_000)
+    page.locator("#threshold").hover()
+    take(page, f"detected-{suffix}")
 
 
 def main() -> None:
@@ -133,10 +156,12 @@ def main() -> None:
     each: list[tuple[str, Callable[..., None]]] = [("light", tour), ("dark", tour)]
     with tempfile.TemporaryDirectory() as folder, browser() as running:
         parked = park(Path(folder), doubts())
-        with served(parked, reviewer="anna") as place:
+        rerun = rerun_from(str(parked.runs), ledger_url(str(parked.runs), None))
+        with served(parked, reviewer="anna", rerun=rerun) as place:
             for scheme, show in each:
                 context = running.new_context(viewport=SIZE, color_scheme=scheme)
                 page = context.new_page()
+                page.set_default_timeout(120_000)
                 page.on("console", lambda message: print(message.text, file=sys.stderr))
                 page.on("pageerror", lambda error: print(error, file=sys.stderr))
                 show(page, place, scheme)
