@@ -28,7 +28,8 @@ from pipeline.models.families.diffusion import (
     wear_loras,
     whole_cells,
 )  # fmt: skip
-from pipeline.models.families.types import Inpaint, Parts
+from pipeline.models.families.prompts import Embedding
+from pipeline.models.families.types import Generator, Inpaint, Parts
 
 if TYPE_CHECKING:
     import torch
@@ -119,6 +120,23 @@ def text_arguments(requests: Sequence[Inpaint]) -> dict[str, Any]:
         "generator": [torch.Generator("cpu").manual_seed(one.seed) for one in requests],
         "output_type": "np",
     }
+
+
+def kept_texts(
+    generator: Generator, prompts: Sequence[str], encode: Callable[[str], Embedding]
+) -> dict[str, torch.Tensor]:
+    """What the text encoders make of prompts, each encoded once in this generator's life, as one batch by name.
+
+    For encoders whose embeddings have one length for every prompt; ``encode`` gives a prompt's, with a leading 1.
+    """
+    import torch
+
+    def fresh(prompt: str) -> Embedding:
+        with torch.inference_mode():
+            return encode(prompt)
+
+    found = [generator.prompts.get(prompt, functools.partial(fresh, prompt)) for prompt in prompts]
+    return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
 
 def inpaint_arguments(requests: Sequence[Inpaint], *, cell_px: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
+from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 
 PIPELINES: Final = {
@@ -48,10 +49,12 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     """The arguments of the pipeline's kind, every value said."""
     pipe, first = generator.pipe, requests[0]
     kind = type(pipe).__name__
-    distilled = not pipe.transformer.config.guidance_embeds
+    length = 512 if pipe.transformer.config.guidance_embeds else 256  # schnell was distilled on 256 tokens
     arguments = flow.inpaint_arguments(requests, cell_px=CELL_PX) | {
+        "prompt": None,
+        **flow.kept_texts(generator, [one.prompt for one in requests], lambda prompt: _encoded(pipe, prompt, length)),
         "guidance_scale": first.guidance,
-        "max_sequence_length": 256 if distilled else 512,
+        "max_sequence_length": length,
     }
     if kind == "FluxFillPipeline":
         del arguments["padding_mask_crop"]
@@ -62,6 +65,11 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     if first.controls:
         arguments |= _control_arguments(pipe, requests)
     return arguments
+
+
+def _encoded(pipe: Any, prompt: str, length: int) -> Embedding:
+    embeds, pooled, _ = pipe.encode_prompt(prompt, None, num_images_per_prompt=1, max_sequence_length=length)
+    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
 def _control_arguments(pipe: Any, requests: tuple[Inpaint, ...]) -> dict[str, Any]:

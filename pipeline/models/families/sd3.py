@@ -5,16 +5,23 @@ Esser et al., Scaling Rectified Flow Transformers for High-Resolution Image Synt
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
 from pipeline.models.families.diffusion import control_arguments
+from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
+
+if TYPE_CHECKING:
+    import torch
 
 PLAIN: Final = "StableDiffusion3InpaintPipeline"
 CONTROLLED: Final = "StableDiffusion3ControlNetPipeline"
 """diffusers' ControlNet-inpainting pipeline is for one net alone, which takes no map; any other net needs this one."""
+
+TOKENS: Final = 256
+"""How much of a prompt T5 reads."""
 
 
 def load(row: Checkpoint, parts: Parts, device: str) -> Any:
@@ -40,10 +47,22 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
         )  # fmt: skip
     else:
         arguments = flow.inpaint_arguments(requests, cell_px=cell_px)
-    arguments |= {"guidance_scale": first.guidance, "max_sequence_length": 256, "clip_skip": None}
+    arguments |= {"guidance_scale": first.guidance, "max_sequence_length": TOKENS, "clip_skip": None}
+    arguments |= {"prompt": None, **_texts(generator, [one.prompt for one in requests])}
     if first.guidance > 1:
-        arguments["negative_prompt"] = [one.negative_prompt for one in requests]
+        unwanted = _texts(generator, [one.negative_prompt for one in requests])
+        arguments |= {f"negative_{name}": embedding for name, embedding in unwanted.items()}
     return arguments
+
+
+def _texts(generator: Generator, prompts: list[str]) -> dict[str, torch.Tensor]:
+    def encode(prompt: str) -> Embedding:
+        embeds, _, pooled, _ = generator.pipe.encode_prompt(
+            prompt, None, None, do_classifier_free_guidance=False, max_sequence_length=TOKENS
+        )
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+    return flow.kept_texts(generator, prompts, encode)
 
 
 FAMILY = Family(

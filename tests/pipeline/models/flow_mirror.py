@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from types import CodeType
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def write_mirror(mirror: Path) -> Path:
         (mirror / rows[name].address).symlink_to(mirror / rows[like].address)
     for seed, row in enumerate(rows.values()):
         if row.role == "transformer":
-            write_transformer(mirror, row, rows[row.id.split("-q")[0] if row.family == "flux" else "qwen-image"])
+            write_transformer(mirror, row, rows[row.id.rpartition("-q")[0]])
         elif row.role == "lora":
             write_lora(mirror / row.address / str(row.file), mirror / rows[PLAIN[row.family]].address, row, seed)
     return mirror
@@ -90,10 +91,12 @@ def write_transformer(mirror: Path, row: Checkpoint, whole: Checkpoint) -> None:
     from safetensors.torch import load_file
 
     state = load_file(mirror / whole.address / "transformer" / "diffusion_pytorch_model.safetensors")
-    kind = str(row.file).removesuffix(".gguf").rpartition("-")[2].removesuffix("_S")
+    kind = str(row.file).removesuffix(".gguf").rpartition("-")[2].removesuffix("_S").upper()
     if row.family == "flux":
         state = tiny_gguf.flux_original(state)
-    blocks = ("double_blocks.", "single_blocks.", "transformer_blocks.")
+    if row.family == "lumina2":
+        state = tiny_gguf.lumina_original(state)
+    blocks = ("double_blocks.", "single_blocks.", "transformer_blocks.", "layers.")
     place = mirror / row.address / str(row.file)
     place.parent.mkdir(parents=True, exist_ok=True)
     tiny_gguf.write_gguf(place, state, kind=kind, blocks=blocks, architecture=row.family.replace("-", "_"))
@@ -131,17 +134,28 @@ def write_rows(path: Path) -> Path:
 
 
 def shrink_what_diffusers_fixes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two numbers that diffusers writes into code: Flux's width while it reads original names, and Edit's megapixel."""
+    """Numbers that diffusers writes into code: widths for reading original names, and Edit's megapixel."""
     import diffusers.loaders.single_file_utils as single_file
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_inpaint as edit
 
-    converter = single_file.convert_flux_transformer_checkpoint_to_diffusers
-    own = converter.__code__
-    constants = tuple(256 if one == 3072 else one for one in own.co_consts)
-    assert constants != own.co_consts
-    monkeypatch.setattr(converter, "__code__", own.replace(co_consts=constants))
+    for converter, widths in (
+        (single_file.convert_flux_transformer_checkpoint_to_diffusers, {3072: 256}),
+        (single_file.convert_lumina2_to_diffusers, {2304: 32, 768: 32}),
+    ):
+        narrow = narrowed(converter.__code__, widths)
+        assert narrow != converter.__code__
+        monkeypatch.setattr(converter, "__code__", narrow)
     whole = edit.calculate_dimensions
     monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: whole(min(area, SIDE * SIDE), ratio))
+
+
+def narrowed(code: CodeType, widths: dict[int, int]) -> CodeType:
+    """The same code with other numbers in it and in the functions that it holds."""
+    constants = tuple(
+        narrowed(one, widths) if isinstance(one, CodeType) else widths.get(one, one) if type(one) is int else one
+        for one in code.co_consts
+    )
+    return code.replace(co_consts=constants)
 
 
 def remove(mirror: Path) -> None:

@@ -104,6 +104,14 @@ def test_a_row_runs_a_whole_inpaint_as_it_says(name: str, here: None) -> None:
         assert torch.float8_e4m3fn in {weights.dtype for weights in generator.pipe.transformer.parameters()}
 
 
+@pytest.mark.parametrize(("name", "texts"), [("flux1-schnell", 1), ("sd3-medium", 2)])
+def test_a_prompt_is_encoded_once(name: str, texts: int, here: None) -> None:
+    generator = load_generator(name, device="cpu", accept_licence=[name])
+    first, again = paint(generator, steps=2), paint(generator, steps=2)
+    assert np.array_equal(first, again)
+    assert (generator.prompts.misses, generator.prompts.hits) == (texts, texts)
+
+
 CONTROLLED = [name for name in flow_mirror.generators() if name in ("flux1-dev", "qwen-image", "sd3-medium")]
 
 

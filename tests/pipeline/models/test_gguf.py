@@ -17,19 +17,14 @@ from pipeline.models.devices import loaded_models
 from pipeline.models.families import Inpaint
 from pipeline.models.generators import generate, load_generator
 from pipeline.types import Image
-from tests.pipeline.models import tiny_flow, tiny_gguf
+from tests.pipeline.models import flow_mirror, tiny_flow, tiny_gguf
 
 SIZE = (64, 48)
 
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """diffusers writes Flux's width of 3072 into its converter of names; a tiny file is 256 wide."""
-    own = single_file.convert_flux_transformer_checkpoint_to_diffusers.__code__
-    constants = tuple(256 if one == 3072 else one for one in own.co_consts)
-    assert constants != own.co_consts
-    converter = single_file.convert_flux_transformer_checkpoint_to_diffusers
-    monkeypatch.setattr(converter, "__code__", own.replace(co_consts=constants))
+    flow_mirror.shrink_what_diffusers_fixes(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +36,13 @@ def request() -> Inpaint:
     repaint = np.zeros(SIZE, np.bool_)
     repaint[16:48, 8:40] = True
     image = np.random.default_rng(2).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    return Inpaint(image=image, repaint=repaint, prompt="marble", seed=1, steps=2, guidance=1.0)
+    return Inpaint(image=image, repaint=repaint, prompt="marble", seed=1, steps=1, guidance=1.0)
 
 
 def paint(folder: Path, family: str, file: Path | None, place: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     """The picture of the folder's pipeline, its transformer taken from ``file``."""
     common: dict[str, Any] = {"size_gb": 0.01, "year": 2024, "licence": "Apache-2.0", "commercial": True}
-    sampling = {"native_px": list(SIZE), "multiple_of": 16, "steps": 2, "guidance": 1.0}
+    sampling = {"native_px": list(SIZE), "multiple_of": 16, "steps": 1, "guidance": 1.0}
     row = {"id": "whole", "role": "generator", "family": family, "address": str(folder), "sampling": sampling, **common}
     rows = [row]
     if file is not None:

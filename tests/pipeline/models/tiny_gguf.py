@@ -64,6 +64,34 @@ def flux_original(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return made
 
 
+LUMINA = {
+    "time_caption_embed.caption_embedder": "cap_embedder", "time_caption_embed.timestep_embedder.linear_1":
+    "t_embedder.mlp.0", "time_caption_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "norm_out.linear_1": "final_layer.adaLN_modulation.1", "norm_out.linear_2": "final_layer.linear",
+    "attn.to_out.0": "attention.out", "attn.norm_q": "attention.q_norm", "attn.norm_k": "attention.k_norm",
+    "feed_forward.linear_": "feed_forward.w", "norm1.linear": "adaLN_modulation.1", "norm1.norm": "attention_norm1",
+}  # fmt: skip
+
+
+def lumina_original(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A Lumina 2 transformer under its makers' own names."""
+    made: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        if ".attn.to_k." in name or ".attn.to_v." in name:
+            continue
+        if ".attn.to_q." in name:
+            joined = [state[name.replace("to_q", part)] for part in ("to_q", "to_k", "to_v")]
+            made[name.replace("attn.to_q", "attention.qkv")] = torch.cat(joined)
+            continue
+        theirs = name
+        for ours, original in LUMINA.items():
+            theirs = theirs.replace(ours, original)
+        if ".ffn_norm" not in theirs and ".attention_norm" not in theirs:
+            theirs = theirs.replace(".norm1.", ".attention_norm1.").replace(".norm2.", ".attention_norm2.")
+        made[theirs] = tensor
+    return made
+
+
 def write_gguf(
     place: Path, state: Mapping[str, torch.Tensor], *, kind: str, blocks: tuple[str, ...], architecture: str
 ) -> dict[str, torch.Tensor]:
@@ -74,7 +102,7 @@ def write_gguf(
     meant: dict[str, torch.Tensor] = {}
     for at, (name, tensor) in enumerate(state.items()):
         values = tensor.detach().float().numpy()
-        if tensor.dim() == 2 and name.startswith(blocks) and values.shape[1] % 256 == 0:
+        if tensor.dim() == 2 and name.startswith(blocks) and values.shape[1] % gguf.GGML_QUANT_SIZES[quant][0] == 0:
             data = packed(values, quant, seed=at)
             writer.add_tensor(name, data, raw_dtype=quant)
             meant[name] = torch.from_numpy(gguf.quants.dequantize(data, quant).reshape(values.shape))
