@@ -43,7 +43,6 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 """Names that a title can give, and which of the node's inputs each sets: the first one that the node has."""
 CONTROL: Final = "control "
 """A control map's name is this and its kind: ``seamline: control pose``."""
-CONTROLS: Final = frozenset({"pose", "canny", "softedge", "lineart", "depth"})
 NEEDED: Final = ("image", "mask", "prompt", "seed")
 
 
@@ -179,9 +178,15 @@ def load(row: Checkpoint, parts: Parts, device: str) -> Remote:
     """The server that the row's ``config`` names, with the workflow in its place. ``device`` is the server's own.
 
     Raises:
-        ModelError: no such server, or the workflow is none.
+        ModelError: no such server, or the workflow is none or lacks a control that the row says it has.
     """
     workflow = read_workflow(parts.place)
+    missing = [kind for kind in parts.controls if CONTROL + kind not in workflow.inputs]
+    if missing:
+        raise ModelError(
+            f"{workflow.place} has no control {missing[0]}, which row {row.id!r} names in 'controlnets': "
+            f"title its LoadImage '{MARK} {CONTROL}{missing[0]}'"
+        )
     client = Client((row.config or LOCAL_SERVER).rstrip("/"))
     client.check()
     return Remote(client, workflow)
@@ -231,8 +236,7 @@ def _wish(generator: Generator, one: Inpaint) -> dict[str, Any]:
 FAMILY = Family(
     id="comfyui",
     multiple_of=8,
-    controls=CONTROLS,
-    own_controls=CONTROLS,
+    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=True,
     load=load,
     call=call,

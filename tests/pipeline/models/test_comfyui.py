@@ -17,7 +17,7 @@ from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap, Generator, Inpaint
 from pipeline.models.families.comfyui import read_workflow
-from pipeline.models.generators import generate, load_generator
+from pipeline.models.generators import generate, load_generator, readable_controls
 from pipeline.passes.inpaint import Wish, inpaint
 from tests.pipeline.models.comfy_server import Server, serving
 
@@ -109,12 +109,18 @@ def test_controls_go_to_their_own_nodes(
     with_pose = built_in | {
         "20": {"class_type": "LoadImage", "inputs": {"image": "x"}, "_meta": {"title": "Seamline: control pose"}}
     }
-    monkeypatch.setenv(EXTRA_ROWS, str(write_rows(tmp_path, with_pose, server.url)))
+    rows = write_rows(tmp_path, with_pose, server.url, controlnets={"pose": "comfyui-control"})
+    monkeypatch.setenv(EXTRA_ROWS, str(rows))
     loaded_models().clear()
     generator = load_generator("studio", controls=("pose",), device="cpu")
     pose = np.full((*SIZE, 3), 9, np.uint8)
     generate(generator, [request(controls=(ControlMap(kind="pose", image=pose),))])
     assert server.prompts[-1]["20"]["inputs"]["image"] in server.uploads
+    assert readable_controls(generator.row) == {"pose"}
+    write_rows(tmp_path, built_in, server.url, controlnets={"pose": "comfyui-control"})
+    loaded_models().clear()
+    with pytest.raises(ModelError, match="has no control pose, which row 'studio' names in 'controlnets'"):
+        load_generator("studio", controls=("pose",), device="cpu")
 
 
 def test_a_control_that_the_workflow_lacks_is_refused(studio: Generator) -> None:

@@ -32,17 +32,18 @@ def flux(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_flow.write_flux(tmp_path_factory.mktemp("flux"), guidance=False, sizes=tiny_flow.BLOCK_SIZES)
 
 
-def request() -> Inpaint:
+def request(steps: int) -> Inpaint:
     repaint = np.zeros(SIZE, np.bool_)
     repaint[16:48, 8:40] = True
     image = np.random.default_rng(2).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    return Inpaint(image=image, repaint=repaint, prompt="marble", seed=1, steps=1, guidance=1.0)
+    return Inpaint(image=image, repaint=repaint, prompt="marble", seed=1, steps=steps, guidance=1.0)
 
 
 def paint(folder: Path, family: str, file: Path | None, place: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     """The picture of the folder's pipeline, its transformer taken from ``file``."""
+    steps = 2 if family == "qwen-image" else 1  # its schedule ends in a stretch that one step does not have
     common: dict[str, Any] = {"size_gb": 0.01, "year": 2024, "licence": "Apache-2.0", "commercial": True}
-    sampling = {"native_px": list(SIZE), "multiple_of": 16, "steps": 1, "guidance": 1.0}
+    sampling = {"native_px": list(SIZE), "multiple_of": 16, "steps": steps, "guidance": 1.0}
     row = {"id": "whole", "role": "generator", "family": family, "address": str(folder), "sampling": sampling, **common}
     rows = [row]
     if file is not None:
@@ -52,7 +53,7 @@ def paint(folder: Path, family: str, file: Path | None, place: Path, monkeypatch
     listed.write_text(yaml.safe_dump({"checkpoints": rows}))
     monkeypatch.setenv(EXTRA_ROWS, str(listed))
     loaded_models().clear()
-    return generate(load_generator("whole", device="cpu"), [request()])[0]
+    return generate(load_generator("whole", device="cpu"), [request(steps)])[0]
 
 
 @pytest.mark.parametrize("kind", tiny_gguf.QUANTISED)
