@@ -27,6 +27,8 @@ def rerun_from(runs: str, ledger: str) -> Rerun:
         # As if it were approved: a doubtful mask shall not be parked again, it is being looked at.
         way = ItemWay(work, replace(record, state=ItemState.APPROVED))
         way.__dict__["word"] = revision  # in place of what the shelf says
+        seen = record.keys.get("subject")
+        way.found = seen if seen and work.store.has(seen) else None
         try:
             ending = walk(way)
         except (ItemError, ModelError) as error:

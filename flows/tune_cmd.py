@@ -39,6 +39,7 @@ class _Bench:
     store: Store
     truth: str | None
     ran: Counter[str] = field(default_factory=Counter)
+    detected: int = 0
     skipped: list[str] = field(default_factory=list)
 
     def stage(self, name: str, key: str, make: Callable[[], Made]) -> Result:
@@ -88,11 +89,11 @@ def tune(
         total=len(items),
         skipped=tuple(bench.skipped),
         seconds=time.perf_counter() - began,
-        networks=max(bench.ran["scores"], bench.ran["embedding"]),
+        networks=bench.detected,
     )
     address = output or join(runs, recipe.name, "tuning-sheet.html")
     write_file(address, render_sheet(head, photos).encode())
-    say(f"{len(photos)} of {len(items)} photos in {head.seconds:.1f} s, {bench.ran['scores']} detector runs")
+    say(f"{len(photos)} of {len(items)} photos in {head.seconds:.1f} s, {bench.detected} detector runs")
     return address
 
 
@@ -123,7 +124,9 @@ def _photo(bench: _Bench, item: Item) -> TunedPhoto:
     evidence = Evidence(
         bench.store, wanted.detector, wanted.segmenter, accept_licence=recipe.accept_licence, stage=bench.stage
     )
+    before = bench.ran["scores"]
     raw = evidence.scores(digest, opened, [*wanted.phrases, *wanted.exclude])
+    bench.detected += bench.ran["scores"] > before
     embedding = evidence.embedding(digest, opened)
     truth = _truth(bench, item, raw)
     plateaus = sweep(raw, evidence.segmenter, embedding, wanted.phrases, exclude=wanted.exclude, truth=truth)

@@ -67,6 +67,7 @@ class ItemWay:
         self.executed: Counter[str] = Counter()
         self.timings: dict[str, float] = {}
         self._bytes: bytes | None = None
+        self.found: str | None = None  # key of a found mask that is taken as it is, whatever the recipe would find now
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -211,6 +212,8 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
 def _subject_key(way: ItemWay) -> str:
     if way.edited is not None:  # whatever the recipe would find
         return key_of("subject", None, [way.digest, way.edited.id])
+    if way.found is not None:
+        return way.found
     wanted = way.recipe.subject
     named = wanted.finder == "grounding_dino"
     what = wanted.model_dump(mode="json", include={"finder", "phrases"} | (_DETECTOR_FIELDS if named else set()))

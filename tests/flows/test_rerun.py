@@ -28,6 +28,8 @@ def test_an_item_is_tried_with_either_mask_and_nothing_is_decided(make_recipe: M
     rerun = rerun_from(plan.address.runs, plan.address.ledger)
     found = rerun(work.batch, record, None)
     assert found.picture is not None
+    asked_otherwise = replace(record, overrides={"subject.finder": "person"})
+    assert rerun(work.batch, asked_otherwise, None).picture == found.picture, "as it was found, not as it would be now"
 
     levels = np.zeros((120, 96), np.uint8)
     levels[24:60, 24:48] = 255  # a quarter of the block
