@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pipeline.errors import CheckFailed, OutOfMemory, RecipeError
 from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint
 from pipeline.models.devices import choose_device, free_memory, loaded_models, out_of_memory_named
 from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
+from pipeline.models.families.diffusion import quiet
 from pipeline.models.ladder import fit_into_memory
 from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
@@ -167,9 +170,10 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
 def _generate_once(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     import torch
 
-    with torch.inference_mode(), out_of_memory_named(f"generating {len(requests)} pictures with {generator.row.id}"):
-        arguments = generator.family.call(generator, tuple(requests))
-        made = generator.pipe(**arguments).images
+    silence = quiet() if "diffusers" in sys.modules else contextlib.nullcontext()
+    what = f"generating {len(requests)} pictures with {generator.row.id}"
+    with torch.inference_mode(), out_of_memory_named(what), silence:
+        made = generator.pipe(**generator.family.call(generator, tuple(requests))).images
     pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]
     for picture in pictures:
         if is_near_black(picture) or is_near_uniform(picture):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,12 @@ def network_of(name: str, *, seed: int) -> Any:
     return tiny.unet(seed=seed, channels=4, **{**(tiny.XL if said.get("xl") else {}), **said.get("changes", {})})
 
 
-def write_mirror(mirror: Path) -> Path:
-    """Write all of it; each place is ``<mirror>/<owner>/<name>``, as a downloaded repository."""
+def write_mirror(mirror: Path, *, only: Collection[str] = ()) -> Path:
+    """Write all of it, or the rows named; each place is ``<mirror>/<owner>/<name>``, as a downloaded repository."""
     for seed, row in enumerate(rows_of_families(), start=10):
         place = mirror / row.address
+        if only and row.id not in only:
+            continue
         if row.id in FOLDERS:
             tiny.write_folder(place, **FOLDERS[row.id], variant=row.variant, pickle=row.pickle, seed=seed)
         elif row.role == "controlnet":
@@ -70,7 +73,8 @@ def write_mirror(mirror: Path) -> Path:
             tiny.write_unet(place / str(row.file), network_of("sdxl-base", seed=seed))
         elif row.role == "vae":
             tiny.vae(tiny=True, seed=seed).half().save_pretrained(place)
-    write_single(mirror)
+    if not only or "sd15-single-file" in only:
+        write_single(mirror)
     return mirror
 
 

@@ -1,0 +1,73 @@
+"""Whole recipes on other generators: only `generate.checkpoint` changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.items import process_chunk
+from flows.planning import plan_batch
+from flows.workplace import open_workplace
+from pipeline.errors import RecipeError
+from pipeline.files.picture import decode_picture
+from pipeline.models.checkpoints import EXTRA_ROWS
+from pipeline.models.devices import loaded_models
+from pipeline.models.weights import MIRROR
+from tests.flows.conftest import MakeRecipe
+from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
+
+GENERATED = ("background.kind=generated", "background.prompt=marble background", "catalog.limit=1")
+ROWS = ("sd15-inpainting", "lcm-lora-sd15", "sdxl-base", "dmd2-sdxl-4step-unet")
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mirror(tmp_path_factory.mktemp("mirror"), only=ROWS)
+
+
+@pytest.fixture
+def here(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mirror as this machine's weights."""
+    monkeypatch.setenv(MIRROR, str(mirror))
+    monkeypatch.setenv(EXTRA_ROWS, str(write_rows(tmp_path / "rows.yaml")))
+    loaded_models().clear()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "overrides"), [("sd15-lcm", ()), ("dmd2-sdxl-4step-full", ("accept_licence=[dmd2-sdxl-4step-full]",))]
+)
+def test_a_recipe_runs_on_a_row_of_each_family(
+    name: str, overrides: tuple[str, ...], here: None, make_recipe: MakeRecipe
+) -> None:
+    plan = plan_batch(make_recipe(*GENERATED, f"generate.checkpoint={name}", *overrides))
+    assert plan is not None
+    assert process_chunk(plan.address, [("shoe0", "main")]).states == {"accepted": 1}
+    work = open_workplace(plan.address)
+    record = next(work.ledger.records(work.id))
+    assert record.output is not None, record.reason
+    assert decode_picture(Path(record.output).read_bytes(), "finished").image[:20].std() > 1
+    told = work.store.get(record.keys["place"])
+    assert told is not None
+    assert isinstance(told.meta, dict)
+    assert told.meta["checkpoint"] == name
+    assert told.meta["commercial"] == (name == "sd15-lcm")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("generate.checkpoint=dmd2-sdxl-4step-full",), "accept_licence: dmd2-sdxl-4step-full"),
+        (("generate.checkpoint=hyper-sd15-4step", "generate.steps=2"), "at least 4"),
+        (("generate.checkpoint=hyper-sd15-4step", "generate.steps=8"), "at most 4"),
+        (("generate.checkpoint=hyper-sd15-4step", "generate.guidance=7.5"), "guidance 7.5 is outside 0 to 1"),
+        (("generate.checkpoint=lcm-dreamshaper-v7", "generate.negative_prompt=people"), "negative prompt is not read"),
+        (("generate.checkpoint=lcm-lora-sd15",), "there is no"),
+    ],
+)
+def test_what_a_row_cannot_do_is_told_when_the_recipe_is_read(
+    overrides: tuple[str, ...], said: str, make_recipe: MakeRecipe
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        make_recipe(*GENERATED, *overrides)
