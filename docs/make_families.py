@@ -1,7 +1,8 @@
 """Make docs/families.md: load every generator's row from tiny random weights in its true layout, and inpaint with it.
 
-.venv/bin/python docs/make_families.py
+.venv/bin/python docs/make_families.py [MODULE ...]
 
+With modules (see MIRRORS) only their rows are run, and the others keep the lines that an earlier run wrote.
 Nothing in the table is written by hand: what did not run here is a dash.
 """
 
@@ -9,13 +10,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.errors import SeamlineError
@@ -23,7 +27,7 @@ from pipeline.models.checkpoints import EXTRA_ROWS, Checkpoint, checkpoint, chec
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap
 from pipeline.models.generators import load_generator
-from pipeline.models.weights import MIRROR, locate
+from pipeline.models.weights import MIRROR
 from pipeline.passes.inpaint import Wish, inpaint
 
 BUILT_IN = dict(checkpoints())
@@ -121,15 +125,13 @@ def line(row: Checkpoint, found: Found) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def from_mirrors(folder: Path) -> dict[str, Found]:
-    """What happened with every row that a mirror of tiny weights holds."""
+def from_mirrors(folder: Path, modules: Sequence[str]) -> dict[str, Found]:
+    """What happened with every row that these mirrors of tiny weights hold."""
     results: dict[str, Found] = {}
-    for name in MIRRORS:
-        try:
-            mirror = importlib.import_module(name)
-        except ModuleNotFoundError:
-            print(f"no {name}: its rows are not run")
-            continue
+    for name in modules:
+        mirror = importlib.import_module(name)
+        if hasattr(mirror, "shrink_what_diffusers_fixes"):  # widths that diffusers has in its code, not in configs
+            mirror.shrink_what_diffusers_fixes(pytest.MonkeyPatch())
         place = mirror.write_mirror(folder / name.rpartition(".")[2])
         os.environ[MIRROR] = str(place)
         os.environ[EXTRA_ROWS] = str(mirror.write_rows(folder / f"{place.name}.yaml"))
@@ -140,17 +142,29 @@ def from_mirrors(folder: Path) -> dict[str, Found]:
     return results
 
 
+def earlier() -> dict[str, str]:
+    """The lines of the table that is there, by row."""
+    if not TARGET.is_file():
+        return {}
+    lines = [text for text in TARGET.read_text(encoding="utf-8").splitlines() if text.startswith("| `")]
+    return {text.split("`")[1]: text for text in lines}
+
+
 def main() -> None:
-    """Run everything and write the table."""
+    """Run everything, or what the modules of the command line hold, and write the table."""
     torch.set_num_threads(1)
+    asked = tuple(sys.argv[1:])
     rows = [row for row in checkpoints().values() if row.role == "generator"]
     with tempfile.TemporaryDirectory() as folder:
-        results = from_mirrors(Path(folder))
-    for row in rows:
+        results = from_mirrors(Path(folder), asked or MIRRORS)
+    for row in rows if not asked else ():
         if row.id not in results and row.address.startswith("package:pipeline.embedded"):
-            locate(row)
             results[row.id] = run(row, "own")
-    lines = [line(row, results.get(row.id, Found())) for row in rows]
+    kept = earlier() if asked else {}
+    lines = [
+        kept[row.id] if row.id in kept and row.id not in results else line(row, results.get(row.id, Found()))
+        for row in rows
+    ]
     TARGET.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
     print(f"wrote {TARGET}")
 
