@@ -98,3 +98,15 @@ def _built_in_base(name: str) -> str:
 
     text = resources.files("configs").joinpath("checkpoints.yaml").read_text(encoding="utf-8")
     return str(read_rows(text, "built-in")[name].base)
+
+
+def test_the_families_table_lists_these_rows_as_they_are() -> None:
+    table = (Path(__file__).parents[3] / "docs" / "families.md").read_text(encoding="utf-8")
+    lines = {
+        line.split("`")[1]: [cell.strip() for cell in line.split("|")] for line in table.splitlines() if "| `" in line
+    }
+    assert set(lines) <= set(checkpoints())
+    for name in generators():
+        row, cells = checkpoint(name), lines[name]
+        assert cells[3:5] == ["yes", "yes"], name
+        assert cells[-3:-1] == [row.licence, "yes" if row.commercial else "**no**"], name
