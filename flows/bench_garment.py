@@ -28,7 +28,7 @@ from pipeline.garment import Plan, draw_controls, join, make_plan, measure, nati
 from pipeline.models.families import Generator, Inpaint
 from pipeline.models.generators import generate, load_generator, native_size, readable_controls, sampling_of
 from pipeline.passes.inpaint import Wish
-from pipeline.pixels import geometry
+from pipeline.pixels import geometry, pose
 from pipeline.pixels.checks import delta_e
 from pipeline.pixels.checks_garment import problems
 from pipeline.types import Image, Mask, Picture, Subject
@@ -67,7 +67,7 @@ def text_detector() -> Detector:
 def garments_of(scene: Scene) -> Mask:
     """Where the scene's garments are seen."""
     seen = [scene.masks[garment.kind] for garment in scene.spec.garments if garment.kind in scene.masks]
-    return np.logical_or.reduce([np.zeros(scene.size, np.bool_), *seen])
+    return np.asarray(np.logical_or.reduce([np.zeros(scene.size, np.bool_), *seen]), np.bool_)
 
 
 def judge(photo: Scene, truth: Scene, result: Image, kept: Mask, core: Mask, reasons: tuple[str, ...]) -> Outcome:
@@ -204,13 +204,37 @@ def show(outcomes: dict[str, list[Outcome]]) -> None:
     Console(width=120).print(table)
 
 
+JOINTS: Final = {"shoulders": (2, 5), "elbows": (3, 6), "wrists": (4, 7), "hips": (8, 11), "knees": (9, 12)}
+
+
+def poses(count: int) -> dict[str, float]:
+    """Share of the joints that `pose.from_outline` finds within a quarter of the torso, on ``count`` mannequins."""
+    hits: dict[str, list[bool]] = {}
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        scene, _ = worn_pair(seed, size=SIZE)
+        truth, found = scene.keypoints, pose.from_outline(scene.alpha > 0.5)
+        reach = 0.25 * pose.torso_length(truth)
+        for name, pair in {**JOINTS, "ankles": (10, 13)}.items():
+            for joint in pair:
+                if truth[joint, 2] and reach:
+                    near = found is not None and float(np.hypot(*(found - truth)[joint, :2])) <= reach
+                    hits.setdefault(name, []).append(near)
+    every = [hit for some in hits.values() for hit in some]
+    return {**{name: float(np.mean(some)) for name, some in hits.items()}, "all": float(np.mean(every))}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=24, help="held-out scenes")
     parser.add_argument("--checkpoints", nargs="*", default=["studio-renderer", "inpaint-embedded"])
     parser.add_argument("--pictures", type=Path, help="folder for photo, result and truth of every scene")
+    parser.add_argument("--poses", type=int, default=0, help="mannequins to measure poses from outlines on, only that")
     chosen = parser.parse_args(arguments)
+    if chosen.poses:
+        for name, share in poses(chosen.poses).items():
+            print(f"{name}: {share:.0%} within a quarter torso")
+        return
     outcomes = run(chosen.scenes, chosen.checkpoints, chosen.pictures)
     show(outcomes)
     for name, rows in outcomes.items():

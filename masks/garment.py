@@ -25,6 +25,8 @@ INNER: Final = 0.03
 """Share of the picture's longest side inside a found mask that is doubted."""
 OUTER: Final = 0.02
 """The same outside it: a segmenter that misses a cuff misses about that much."""
+ISLAND: Final = 0.03
+"""Parts smaller than this share of the whole are no garment: a light in the background, a speck of the same dye."""
 ROUNDS: Final = 4
 _NO_BOX: Final = (0, 0, 0, 0)
 
@@ -105,7 +107,7 @@ def sharpened(image: Image, mask: Mask, figure: Mask | None = None, never: Mask 
     no = np.zeros(small_size, np.bool_) if never is None else ops.resized(never, small_size)
     seed = seed & ~no
     longest = max(small_size)
-    seed = ops.drop_islands(seed, 0.02 * float(seed.sum()))
+    seed = ops.drop_islands(seed, ISLAND * float(seed.sum()))
     box = ops.bounding_box(seed)
     if box is None:
         return mask
@@ -125,7 +127,7 @@ def sharpened(image: Image, mask: Mask, figure: Mask | None = None, never: Mask 
     cv2.setRNGSeed(1)
     cv2.grabCut(small, labels, _NO_BOX, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     result = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-    speck = 0.01 * float(result.sum())
+    speck = ISLAND * float(result.sum())
     result = ops.drop_islands(ops.fill_holes(ops.smooth_edge(result, 1.0), speck), speck)
     return _enlarged(result, size)
 
