@@ -58,8 +58,15 @@ def results(config: str, runs: str) -> dict[str, tuple[str, str]]:
     return {record.sku: (record.address, record.output) for record in ledger.records(done.batch) if record.output}
 
 
+def write_garments() -> None:
+    """Write docs/images/garment.jpg: photos above, the finished pictures of garment.yaml below."""
+    made = results("garment.yaml", "runs")
+    rows = [[read_picture(pair[side]).image for pair in made.values()] for side in (0, 1)]
+    (IMAGES / "garment.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
+
+
 def main() -> None:
-    """Write docs/images/sample.jpg."""
+    """Write docs/images/sample.jpg and docs/images/garment.jpg."""
     packshots, backgrounds = results("packshot.yaml", "runs"), results("background.yaml", "runs")
     shown = [sku for sku in SHOWN if sku in packshots and sku in backgrounds]
     rows = [
@@ -69,6 +76,7 @@ def main() -> None:
     ]
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "sample.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
+    write_garments()
 
 
 if __name__ == "__main__":

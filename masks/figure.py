@@ -15,8 +15,8 @@ from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
 
-LOOK_PX = 640
-"""Longest side at which a generated picture is judged: estimators see 256 px."""
+LOOK_PX = 1024
+"""Longest side at which a generated picture is judged: smaller, the face of a whole figure is missed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,7 +161,7 @@ def measure(plan: Plan, result: Image, *, seen: Seen | None, regarmented: Mask |
     return Measures(
         core_difference=checks_garment.core_difference(plan.photo, result, plan.core),
         border_delta_e=checks_garment.border_delta_e(plan.photo, result, plan.alpha, plan.core),
-        border_jump=checks_garment.border_jump(plan.photo, result, plan.core),
+        border_jump=checks_garment.border_jump(plan.photo, result, plan.alpha, plan.core),
         expansion=grown,
         empty=checks_garment.is_empty(result, plan.repaint),
         face_asked=checks_garment.face_asked(plan.joints),

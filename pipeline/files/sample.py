@@ -98,7 +98,7 @@ GARMENT: Final = (
     _worn("dress-meadow", "Dress on a mannequin", "dress",
           "a woman with tan skin and long auburn hair", "a teal floral dress and camel shoes",
           "city street background"),
-    _worn("sweater-atelier", "Sweater with a word on a headless mannequin", "sweater|jeans",
+    _worn("sweater-atelier", "Sweater with a word on a headless mannequin", "sweater",
           "a man with light skin and short brown hair", "a burgundy sweater and light blue jeans",
           "wooden background"),
     _worn("jacket-coral", "Jacket on a mannequin", "jacket",

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from pipeline.pixels.checks import delta_e, is_near_black, is_near_uniform, outside_difference, seam_step
+from pipeline.pixels.checks import delta_e, is_near_black, is_near_uniform, outside_difference
 from pipeline.pixels.pose import Joints
 from pipeline.types import Alpha, Image, Mask
 
@@ -78,9 +78,23 @@ def border_delta_e(photo: Image, result: Image, alpha: Alpha, core: Mask) -> flo
     return float(delta_e(photo[rows, columns][None], result[rows, columns][None]).mean())
 
 
-def border_jump(photo: Image, result: Image, core: Mask) -> float:
-    """How much stronger the step across the core's edge became: ``seam_step`` of the result minus the photo's."""
-    return seam_step(result, ~core) - seam_step(photo, ~core)
+def border_jump(photo: Image, result: Image, alpha: Alpha, core: Mask) -> float:
+    """How much stronger the steps from the core to the garment's border became, in levels (0..255).
+
+    Mean over neighbours of which one lies in the core and the other in the border (see `border_delta_e`): both are
+    garment, so that a new surrounding behind the edge is no step. 0 if there are none.
+    """
+    band = (alpha >= EDGE_ALPHA) & ~core
+    change = []
+    gray = [picture.astype(np.float32).mean(axis=2) for picture in (photo, result)]
+    for axis in (0, 1):
+        first, second = np.s_[:-1], np.s_[1:]
+        a, b = ((first, np.s_[:]), (second, np.s_[:])) if axis == 0 else ((np.s_[:], first), (np.s_[:], second))
+        pairs = (core[a] & band[b]) | (band[a] & core[b])
+        before, after = (np.abs(one[a] - one[b])[pairs] for one in gray)
+        change.append(after - before)
+    steps = np.concatenate(change)
+    return float(steps.mean()) if steps.size else 0.0
 
 
 def grown_share(source: Mask, result: Mask, *, slack_px: int) -> float:

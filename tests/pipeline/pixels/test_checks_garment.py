@@ -91,8 +91,10 @@ def test_the_border_is_measured_between_core_and_edge() -> None:
     result[:10] = 255
     assert checks.border_delta_e(photo, result, alpha, core) == 0
     assert checks.core_difference(photo, result, core) == 0
+    assert checks.border_jump(photo, result, alpha, core) == 0, "what lies behind the edge is no step"
     result[10:12, 10:30] = 200
     assert checks.border_delta_e(photo, result, alpha, core) > 3
+    assert checks.border_jump(photo, result, alpha, core) > 6
     result[20, 20] = 0
     assert checks.core_difference(photo, result, core) == 120
 
