@@ -69,7 +69,7 @@ def key_subject(image: Image) -> Keyed | None:
     mask = _settled(small, mask, evidence)
     if np.count_nonzero(mask) < 0.001 * mask.size:
         return None
-    area = float(np.count_nonzero(mask))
+    area, furry = float(np.count_nonzero(mask)), matting.is_furry(mask)
     size: Size = (image.shape[0], image.shape[1])
     return Keyed(
         mask=_enlarged(mask, size),
@@ -82,9 +82,9 @@ def key_subject(image: Image) -> Keyed | None:
         outline_only=outline_only,
         missed=_missed(evidence, mask, shadow, reflection),
         shadow_gap=0.0 if reflection.any() else _shadow_gap(mask, shadow),
-        # between hairs both sides of an outline look alike, and nothing is wrong
-        faint=0.0 if matting.is_furry(mask) else faint_share(small, mask),
-        hollow_foot=hollow_foot(mask, evidence.shading),
+        # between hairs both sides of an outline look alike, and hairs are rims with gaps: nothing is wrong
+        faint=0.0 if furry else faint_share(small, mask),
+        hollow_foot=0.0 if furry else hollow_foot(mask, evidence.shading),
         notes=_notes(shadow, reflection, area),
     )
 
@@ -183,7 +183,8 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     window = 2 * round(max(mask.shape) / 45) + 1
     sparse = np.asarray(cv2.boxFilter(mask.astype(np.float32), -1, (window, window)) < 0.6)
     # shading and print can look ragged in places; fur does so along most of the outline
-    if float(ops.grow(ragged, max(mask.shape) / 30)[ops.boundary(mask)].mean()) > 0.6:
+    furry = float(ops.grow(ragged, max(mask.shape) / 30)[ops.boundary(mask)].mean()) > 0.6
+    if furry:
         known = matting.hair_band(mask, known, ragged)
         sparse |= ops.grow(ragged, max(mask.shape) / 30)
     # between hairs and inside the links of a chain the backdrop itself is seen
@@ -193,7 +194,7 @@ def _settled(image: Image, mask: Mask, evidence: cast.Evidence) -> Mask:
     known[ops.parts_touching(gaps, ops.grow(~mask, 1.5))] = 0.5
     line = matting.colour_line_alpha(image, known)
     # far off the line is a third colour, as on stripes: it is not the backdrop, and the line says nothing of it
-    told = (line.contrast > 12) & (line.residual < 0.15 * line.contrast + 8)
+    told = (line.contrast > 12) & (furry | (line.residual < 0.15 * line.contrast + 8))
     return np.where(told, line.alpha >= 0.5, mask)
 
 
