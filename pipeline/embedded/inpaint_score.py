@@ -18,7 +18,7 @@ from pipeline.embedded.train.restage import BACKDROP, BOTTOM, TOP
 from pipeline.errors import WeightsMissing
 from pipeline.types import Mask
 
-JUDGE_SCENES: Final = 900
+JUDGE_SCENES: Final = 400
 EXACT_SCENES: Final = 4
 """How many scenes go through the whole inpaint pass to see that pixels outside the mask stay."""
 
@@ -41,7 +41,8 @@ def score_inpaint(
 
     ``place_keep`` and ``place_product``: the backdrop asked for was drawn, around worn garments and around products.
     ``color``, ``pattern``: a repainted garment has the colour and the pattern asked for. ``pck``: the share of drawn
-    joints that stand where the skeleton has them (see `judge_joints.REACH`). ``limbs``: IoU of the repainted figure
+    joints that stand where the skeleton has them (see `judge_joints.REACH`); ``blank_pck`` is what the judge says of
+    the garment alone on grey, and only what lies above it is the model's doing. ``limbs``: IoU of the repainted figure
     with the true one outside the garment. ``outside_exact``: share of pictures whose pixels outside the mask are
     unchanged after the inpaint pass. ``vae_psnr``: dB of a VAE round trip.
 
@@ -115,6 +116,7 @@ def _keep_mode(bench: Bench, people: Sequence[Shot]) -> dict[str, float]:
     obeyed, limbs, true_limbs = [], [], []
     joints: list[bool] = []
     true_joints: list[bool] = []
+    blank_joints: list[bool] = []
     for index, shot in enumerate(people):
         garment = np.isin(shot.labels, (TOP, BOTTOM))
         place = restaging.another_place(shot, index)
@@ -127,10 +129,13 @@ def _keep_mode(bench: Bench, people: Sequence[Shot]) -> dict[str, float]:
         counted = drawn_joints(shot.joints, garment)
         joints += right_joints(bench.joints(made), shot.joints, counted)
         true_joints += right_joints(bench.joints(shot.image), shot.joints, counted)
+        blank = np.where(garment[..., None], shot.image, np.uint8(200))
+        blank_joints += right_joints(bench.joints(blank), shot.joints, counted)
     return {
         "place_keep": _share(obeyed),
         "pck": _share(joints),
         "judge_pck": _share(true_joints),
+        "blank_pck": _share(blank_joints),
         "limbs": _share(limbs),
         "judge_limbs": _share(true_limbs),
     }

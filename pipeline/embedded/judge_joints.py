@@ -13,7 +13,7 @@ from pipeline.embedded.judges import fit
 from pipeline.embedded.restaging import Shot, shows_person
 from pipeline.types import Image, Mask
 
-CELL_PX: Final = 4
+CELL_PX: Final = 8
 """Pixels a cell of the heat maps, each way."""
 CERTAIN: Final = 0.2
 """A joint whose heat stays below this is not found."""
@@ -24,7 +24,7 @@ REACH: Final = 0.1
 Joints = NDArray[np.float32]
 
 
-def heat_maps(joints: Joints, height: int, width: int, spread: float = 1.3) -> NDArray[np.float32]:
+def heat_maps(joints: Joints, height: int, width: int, spread: float = 0.8) -> NDArray[np.float32]:
     """A Gaussian of ``spread`` cells at each seen joint: (18, height, width) in [0, 1]."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     x, y = joints[:, 0] / CELL_PX - 0.5, joints[:, 1] / CELL_PX - 0.5
@@ -40,8 +40,8 @@ def _net(width: int = 32) -> Any:
         conv = torch.nn.Conv2d(width, width, 3, padding=reach, dilation=reach)
         return [conv, torch.nn.GroupNorm(4, width), torch.nn.ReLU()]
 
-    start = [torch.nn.Conv2d(3, width, 6, CELL_PX, 1), torch.nn.ReLU()]
-    middle = [part for reach in (1, 1, 2, 4, 8, 4, 2, 1) for part in layer(reach)]
+    start = [torch.nn.Conv2d(3, width, 12, CELL_PX, 2), torch.nn.ReLU()]
+    middle = [part for reach in (1, 1, 2, 4, 4, 2, 1, 1) for part in layer(reach)]
     end = torch.nn.Conv2d(width, 18, 1)
     torch.nn.init.constant_(end.bias, -4)  # hardly any cell holds a joint
     return torch.nn.Sequential(*start, *middle, end)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.embedded.backdrops import BACKDROPS
 from pipeline.embedded.captions import _BACKDROP_WORDS
-from pipeline.embedded.diffusion import LATENT_PX, load_inpaint
+from pipeline.embedded.diffusion import GUIDANCE, LATENT_PX, load_inpaint
 from pipeline.embedded.render import render
 from pipeline.embedded.scene import SceneSpec
 from pipeline.embedded.train.restage import BACKDROP, BOTTOM, SIZE, TOP, caption_parts, labels_of, spec_of
@@ -21,7 +21,7 @@ from pipeline.pixels.geometry import resize_image
 from pipeline.pixels.skeleton import draw_skeleton
 from pipeline.types import Image, Mask
 
-STEPS: Final = 12
+STEPS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class Painter:
             extra["control_image"] = Pillow.fromarray(draw_skeleton(joints, self.native))
         made = (self.posed if edit.pose else self.plain)(
             prompt=edit.prompt, image=Pillow.fromarray(small), mask_image=Pillow.fromarray(repaint), height=height,
-            width=width, num_inference_steps=self.steps, guidance_scale=1.0, strength=1.0, output_type="np",
+            width=width, num_inference_steps=self.steps, guidance_scale=GUIDANCE, strength=1.0, output_type="np",
             generator=torch.Generator().manual_seed(edit.seed), **extra,
         ).images[0]  # fmt: skip
         picture = np.rint(np.clip(made, 0, 1) * 255).astype(np.uint8)

@@ -1,8 +1,8 @@
 """A few-step variant of the inpainting model: a LoRA by consistency distillation (LCM-LoRA).
 
 Luo et al. 2023, "LCM-LoRA: a universal Stable-Diffusion acceleration module": the student's guess of the clean picture
-at one time is held to its own guess one solver step earlier, where the solver is the trained model. The model needs no
-guidance, so the solver takes none.
+at one time is held to its own guess one solver step earlier, where the solver is the trained model under guidance. The
+student takes in the guidance and needs none.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.embedded.diffusion import noise_schedule
-from pipeline.embedded.train.inpaint import BATCH, draw_batch, even_times, steer, tokens_of, trained_parts
+from pipeline.embedded.diffusion import GUIDANCE, noise_schedule
+from pipeline.embedded.train.inpaint import draw_batch, even_times, steer, tokens_of, trained_parts
 from pipeline.embedded.train.latents import LinearMap
 from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.precision import fast_format
 from pipeline.embedded.train.restage import open_restage
 
-DISTILL_SCHEDULE: Final = Schedule(steps=500, rate=6e-4, warmup=20, anneal=0.6, weight_decay=0.0, average=0.98)
+DISTILL_SCHEDULE: Final = Schedule(steps=200, rate=8e-4, warmup=10, anneal=0.6, weight_decay=0.0, average=0.95)
+BATCH: Final = 8
 RANK: Final = 16
 LAYERS: Final = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "ff.net.2")
 SOLVER_STEPS: Final = 40
@@ -41,6 +42,48 @@ def clean_guess(velocity: Any, noisy: Any, signal: Any) -> Any:
     return signal.sqrt() * noisy - (1 - signal).sqrt() * velocity
 
 
+def consistency_loss(
+    unet: Any, model: Any, tokens: tuple[Any, Any], batch: Mapping[str, Any], signals: Any, seed: int
+) -> tuple[Any, dict[str, float]]:
+    """How far the student's clean guess at a time is from its own guess one solver step nearer (Huber, in the mask).
+
+    ``tokens`` are the batch's captions and as many empty ones; ``signals`` (1000,) the share of signal at each time.
+    """
+    import torch
+
+    generator, count = torch.Generator().manual_seed(seed), batch["latents"].shape[0]
+    stride = len(signals) // SOLVER_STEPS
+    late = (even_times(count, generator) // stride + 1) * stride - 1
+    early = (late - stride).clamp(min=0)
+    before, after = (signals[times][:, None, None, None] for times in (late, early))
+    noise = torch.randn(batch["latents"].shape, generator=generator)
+    noisy = before.sqrt() * batch["latents"] + (1 - before).sqrt() * noise
+
+    def velocity(latents: Any, times: Any, steered: Mapping[str, Any], text: Any) -> Any:
+        seen = torch.cat([latents, batch["mask"], batch["kept"]], 1).contiguous(memory_format=torch.channels_last)
+        return unet(seen, times, text, **steered).sample.float()
+
+    with fast_format():
+        with torch.no_grad():
+            said, silence = (model["text"](words).last_hidden_state for words in tokens)
+            steered = steer(model, said, batch["controls"], noisy, late)
+            unet.disable_adapters()
+            unled = velocity(noisy, late, steered, silence)
+            taught = unled + GUIDANCE * (velocity(noisy, late, steered, said) - unled)
+            unet.enable_adapters()
+            clean = clean_guess(taught, noisy, before)
+            turned = before.sqrt() * taught + (1 - before).sqrt() * noisy  # the noise that the teacher sees
+            nearer = after.sqrt() * clean + (1 - after).sqrt() * turned
+            again = steer(model, said, batch["controls"], nearer, early)
+            goal = clean_guess(velocity(nearer, early, again, said), nearer, after)
+            goal = torch.where((late < stride)[:, None, None, None], batch["latents"], goal)
+        guess = clean_guess(velocity(noisy, late, steered, said), noisy, before)
+    square = (guess - goal).square().mean(1, keepdim=True)
+    weight = 0.1 + 0.9 * batch["mask"]
+    loss = (((square + 1e-4).sqrt() - 1e-2) * weight).sum() / weight.sum()
+    return loss, {"square": round(float(square.mean().detach()), 4)}
+
+
 def distill(
     folder: Path,
     teacher: Path,
@@ -51,45 +94,15 @@ def distill(
     batch: int = BATCH,
 ) -> None:
     """Train the LoRA in ``folder`` for the run ``teacher``; goes on where it stopped."""
-    import torch
-
     tokenizer, model = trained_parts(teacher)
     model.requires_grad_(False)
     run = Training(folder=folder, model=add_lora(model["unet"]), schedule=schedule, save_every=50)
     cache, signals = open_restage(scenes), noise_schedule().alphas_cumprod.float()
-    stride = len(signals) // SOLVER_STEPS
 
     def loss_of(unet: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
-        generator = torch.Generator().manual_seed(step)
         drawn = draw_batch(cache, linear, rng, batch)
-        late = (even_times(batch, generator) // stride + 1) * stride - 1
-        early = (late - stride).clamp(min=0)
-        noise = torch.randn(drawn["latents"].shape, generator=generator)
-        before, after = (signals[times][:, None, None, None] for times in (late, early))
-        noisy = before.sqrt() * drawn["latents"] + (1 - before).sqrt() * noise
-
-        def velocity(latents: Any, times: Any, steered: Mapping[str, Any]) -> Any:
-            seen = torch.cat([latents, drawn["mask"], drawn["kept"]], 1).contiguous(memory_format=torch.channels_last)
-            return unet(seen, times, text, **steered).sample.float()
-
-        with fast_format():
-            with torch.no_grad():
-                text = model["text"](tokens_of(tokenizer, drawn["texts"])).last_hidden_state
-                steered = steer(model, text, drawn["controls"], noisy, late)
-                unet.disable_adapters()
-                taught = velocity(noisy, late, steered)
-                unet.enable_adapters()
-                clean = clean_guess(taught, noisy, before)
-                turned = before.sqrt() * taught + (1 - before).sqrt() * noisy  # the noise that the teacher sees
-                nearer = after.sqrt() * clean + (1 - after).sqrt() * turned
-                again = steer(model, text, drawn["controls"], nearer, early)
-                goal = clean_guess(velocity(nearer, early, again), nearer, after)
-                first = (late < stride)[:, None, None, None]
-                goal = torch.where(first, drawn["latents"], goal)
-            guess = clean_guess(velocity(noisy, late, steered), noisy, before)
-        error = (guess - goal).square().mean(1, keepdim=True)
-        weight = 0.1 + 0.9 * drawn["mask"]
-        return (((error + 1e-4).sqrt() - 1e-2) * weight).sum() / weight.sum(), {"square": float(error.mean().detach())}
+        tokens = tokens_of(tokenizer, drawn["texts"]), tokens_of(tokenizer, [""] * batch)
+        return consistency_loss(unet, model, tokens, drawn, signals, step)
 
     run.train(loss_of)
 

@@ -33,7 +33,7 @@ NATIVE: Final[Size] = (128, 96)
 OUTSIDE: Final = 0.1
 """Weight of the loss outside the repaint mask; nought would let the known area drift."""
 CONTROLS: Final = ("pose", "canny")
-CONTROL_SHARES: Final = {(): 0.25, ("pose",): 0.62, ("pose", "canny"): 0.13}
+CONTROL_SHARES: Final = {(): 0.60, ("pose",): 0.30, ("pose", "canny"): 0.10}
 """Share of the batches that see each set of controls; without any the model must still draw."""
 
 

@@ -17,8 +17,8 @@ def has_fast_bf16() -> bool:
 def fast_format() -> AbstractContextManager[Any]:
     """Autocast to bfloat16 where that is fast, and attention by plain matrix products.
 
-    The fused attention of processors takes a quarter of a training step of the studio's small nets, plain products a
-    tenth. Keep losses outside, in float32.
+    The fused attention of processors took a quarter of a training step of the studio's inpainting model. Keep losses
+    outside, in float32.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel

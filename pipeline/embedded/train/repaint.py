@@ -17,16 +17,16 @@ def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body:
     figure = labels != BACKDROP
     lot = rng.random()
     if not body:
-        if lot < 0.85:
+        if lot < 0.92:
             return ~_grown(figure, int(rng.integers(0, 3)))
-        return _box(labels.shape, rng) if lot < 0.93 else _grown(figure, int(rng.integers(2, 6)))
-    if lot < 0.60:
+        return _box(labels.shape, rng) if lot < 0.96 else _grown(figure, int(rng.integers(2, 6)))
+    if lot < 0.25:
         return ~_shrunk(_kept(labels, rng), int(rng.integers(0, 3)))
-    if lot < 0.66:
+    if lot < 0.29:
         return _grown(figure, int(rng.integers(2, 6))) & ~_shrunk(_kept(labels, rng), int(rng.integers(0, 2)))
-    if lot < 0.86:
+    if lot < 0.87:
         return ~_grown(figure, int(rng.integers(0, 3)))
-    if lot < 0.95:
+    if lot < 0.94:
         part = TOP if (labels == TOP).any() and rng.random() < 0.7 else BOTTOM
         return _grown(labels == part, int(rng.integers(2, 6)))
     return _box(labels.shape, rng)

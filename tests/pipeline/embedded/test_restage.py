@@ -131,8 +131,8 @@ def test_repaint_masks_keep_what_their_kind_keeps(cache: RestageCache) -> None:
         garments = np.isin(labels, (TOP, BOTTOM))
         kept_figure += not repaint[labels > 0].any()
         kept_garment += repaint[labels == BODY].all() and not repaint[garments].all()
-    assert kept_garment > 15, "all but the garment is what most samples repaint"
-    assert kept_figure > 5, "some repaint the place alone"
+    assert kept_figure > 20, "the place alone is what most samples repaint"
+    assert kept_garment > 5, "some repaint all but the garment"
 
 
 def test_the_vae_holds_the_linear_encoder_exactly() -> None:

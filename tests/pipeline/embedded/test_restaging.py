@@ -85,10 +85,10 @@ def test_grids_show_each_scene_above_its_result(untrained: Path, painter: Painte
 
 def test_heat_maps_peak_at_the_joints() -> None:
     joints = np.zeros((18, 3), np.float32)
-    joints[4] = [50, 102, 1]
-    heats = heat_maps(joints, 48, 36)
+    joints[4] = [52, 100, 1]
+    heats = heat_maps(joints, 24, 18)
     assert heats[4].max() > 0.9
-    assert np.unravel_index(heats[4].argmax(), heats[4].shape) == (25, 12)
+    assert np.unravel_index(heats[4].argmax(), heats[4].shape) == (12, 6)
     assert heats[[i for i in range(18) if i != 4]].max() == 0
 
 
