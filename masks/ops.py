@@ -52,6 +52,15 @@ def closed(mask: Mask, px: float) -> Mask:
     return shrink(grow(mask, px), px) | mask
 
 
+def minus(mask: Mask, unwanted: Mask, shrink_px: float = 0.0) -> Mask:
+    """The mask without another one that is shrunk by ``shrink_px`` first.
+
+    Hair and hands are cut out of a garment eroded, so that no rim of the garment is lost to a generous mask.
+    """
+    rest: Mask = mask & ~shrink(unwanted, shrink_px)
+    return rest
+
+
 def parts(mask: Mask, *, diagonal: bool = True) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Connected parts: labels (H, W) int32 with 0 outside, and each label's area in pixels (index 0 is outside)."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8 if diagonal else 4)
