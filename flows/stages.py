@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING
 
 from flows.garments import garment_previews, garment_subject, restage
 from flows.places import place_painter
-from flows.way import ItemWay, Made, evidence_of, has_picture, is_generated, key_of, mask_address, uses_generator
+from flows.way import (
+    ItemWay,
+    Made,
+    evidence_of,
+    has_picture,
+    is_generated,
+    key_of,
+    mask_address,
+    uses_detector,
+    uses_generator,
+)
 from masks.shelf_use import stale_words, subject_from, trusts
-from pipeline.errors import SeamlineError
+from pipeline.errors import NothingFound, SeamlineError
 from pipeline.files.marketplace import file_name
 from pipeline.files.picture import decode_picture, read_bytes, read_picture
 from pipeline.files.recipe import Recipe
@@ -106,14 +116,19 @@ def _find(way: ItemWay) -> Made:
 def _detector(way: ItemWay) -> Detector | None:
     """What finds by phrases; raw scores and embeddings come from the store if this photo was ever looked at."""
     wanted = way.recipe.subject
-    if wanted.finder != "grounding_dino":
+    if not uses_detector(way.recipe):
         return None
     from masks.find import Detected
 
+    if wanted.box_threshold == "auto":
+        return _tuner(way)
     options = {
         "exclude": wanted.exclude,
         "box_threshold": wanted.box_threshold,
         "text_threshold": wanted.text_threshold,
+        "floors": wanted.floors,
+        "parts": wanted.parts,
+        "every_word": wanted.every_word,
     }
 
     def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
@@ -123,12 +138,36 @@ def _detector(way: ItemWay) -> Detector | None:
     return find
 
 
+def _tuner(way: ItemWay) -> Detector:
+    """What finds by phrases with a threshold of the photo's own."""
+    from masks.find import Detected
+
+    wanted = way.recipe.subject
+    options = {
+        "exclude": wanted.exclude,
+        "floors": wanted.floors,
+        "parts": wanted.parts,
+        "least_word": wanted.text_threshold if wanted.every_word else 0.0,
+    }
+
+    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        tuned = evidence_of(way).tuned(way.digest, image, phrases, **options)
+        if not tuned.present:
+            raise NothingFound(f"{way.item.sku}: {'; '.join(tuned.reasons)}; name it otherwise or give a mask file")
+        return [Detected(tuned.mask, tuned.confidence, phrases[0], tuned.reasons)]
+
+    return find
+
+
 def _evidence_keys(way: ItemWay) -> dict[str, str]:
     """Scores and embedding of a parked item stay in the store: the touch-up page works with them."""
-    wanted = way.recipe.subject
-    if wanted.finder != "grounding_dino":
+    if not uses_detector(way.recipe):
         return {}
-    keys = evidence_of(way).keys(way.digest, [*wanted.phrases, *wanted.exclude])
+    from masks.tuned import phrases_to_ask
+
+    wanted, evidence = way.recipe.subject, evidence_of(way)
+    asked = phrases_to_ask(wanted.phrases, wanted.exclude)
+    keys = [key for key in evidence.keys(way.digest, asked) if way.work.store.has(key)]
     return {f"evidence {number}": key for number, key in enumerate(keys, 1)}
 
 

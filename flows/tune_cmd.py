@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flows.sources import source_digest
 from flows.workplace import locate_runs, open_files
+from masks import ops
 from masks.evidence import Evidence, Made
 from masks.shelf_formats import read_any
 from masks.tuning import sweep
@@ -128,6 +129,9 @@ def _photo(bench: _Bench, item: Item) -> TunedPhoto:
     raw = evidence.scores(digest, opened, [*wanted.phrases, *wanted.exclude])
     bench.detected += bench.ran["scores"] > before
     embedding = evidence.embedding(digest, opened)
+    tuned = evidence.tuned(
+        digest, opened, wanted.phrases, exclude=wanted.exclude, floors=wanted.floors, parts=wanted.parts
+    )
     truth = _truth(bench, item, raw)
     plateaus = sweep(raw, evidence.segmenter, embedding, wanted.phrases, exclude=wanted.exclude, truth=truth)
     return TunedPhoto(
@@ -136,7 +140,11 @@ def _photo(bench: _Bench, item: Item) -> TunedPhoto:
         phrases=tuple(wanted.phrases),
         thumb=_thumb(bench, digest, opened),
         plateaus=plateaus,
-        fixed=wanted.box_threshold,
+        fixed=None if wanted.box_threshold == "auto" else wanted.box_threshold,
+        auto=tuned.threshold if tuned.present else None,
+        confidence=tuned.confidence if tuned.present else None,
+        reasons=tuned.reasons,
+        auto_iou=None if truth is None else ops.iou(tuned.mask, ops.resized(truth, raw.size)),
     )
 
 

@@ -215,8 +215,12 @@ def _subject_key(way: ItemWay) -> str:
     if way.found is not None:
         return way.found
     wanted = way.recipe.subject
-    named = wanted.finder == "grounding_dino"
+    named = uses_detector(way.recipe)
     what = wanted.model_dump(mode="json", include={"finder", "phrases"} | (_DETECTOR_FIELDS if named else set()))
+    if named and wanted.box_threshold == "auto":
+        from masks.judge import weights_digest
+
+        what["judge"] = weights_digest()
     weights = "".join(_weights(name) for name in (wanted.detector, wanted.segmenter) if named)
     return key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
 
@@ -252,7 +256,25 @@ def key_of(stage: str, recipe_slice: Json, inputs: list[str], fingerprint: str =
     return stage_key(stage, VERSIONS[stage], recipe_slice, inputs, fingerprint)
 
 
-_DETECTOR_FIELDS = {"exclude", "detector", "segmenter", "box_threshold", "text_threshold"}
+_DETECTOR_FIELDS = {
+    "exclude",
+    "detector",
+    "segmenter",
+    "box_threshold",
+    "text_threshold",
+    "floors",
+    "parts",
+    "every_word",
+}
+
+
+def uses_detector(recipe: Recipe) -> bool:
+    """Whether phrases may be looked for: `grounding_dino` always does, `auto` where they name something worn."""
+    from masks.priors import default_prior
+
+    wanted = recipe.subject
+    worn = any(default_prior(phrase).worn for phrase in wanted.phrases)
+    return wanted.finder == "grounding_dino" or (wanted.finder == "auto" and worn)
 
 
 @lru_cache(maxsize=8)

@@ -17,6 +17,8 @@ from masks.detectors.types import PhraseScores, RawDetections
 from masks.segment import embed, load_segmenter
 from masks.segmenters.types import Embedding, Segmenter
 from masks.text import text_masks
+from masks.tune_types import Tuned
+from masks.tuned import phrases_to_ask, tune_subject
 from pipeline.files.store import Result, Store, stage_key
 from pipeline.models.checkpoints import checkpoint
 from pipeline.models.devices import loaded_models
@@ -108,6 +110,15 @@ class Evidence:
         return text_masks(
             None, self.segmenter, image, phrases, raw=raw, embedding=lambda: self.embedding(digest, image), **options
         )
+
+    def tuned(
+        self, digest: str, image: Image | Callable[[], Image], phrases: Sequence[str], *, exclude: Sequence[str] = (),
+        **options: Any,
+    ) -> Tuned:  # fmt: skip
+        """The subject by a threshold of the picture's own; ``options`` are further arguments of ``tune_subject``."""
+        raw = self.scores(digest, image, phrases_to_ask(phrases, exclude))
+        seen = self.embedding(digest, image)
+        return tune_subject(raw, self.segmenter, seen, phrases, exclude=exclude, **options)
 
     @property
     def detector(self) -> Detector:

@@ -28,16 +28,22 @@ WORN_WORDS = frozenset(
 """What people wear or carry in a fashion photo: of these, a body without a face may well be a cropped person."""
 
 
+_OUTSIDE = 0.15
+"""Share of a worn thing that may lie outside its wearer before it is doubted: bags, trains, wide hems."""
 _CREDIBLE = 0.35
 """A person below this confidence is a thing that the pose network takes for one."""
 
 
 class Detected(NamedTuple):
-    """One object that a detector found: its mask at the picture's size, a score in [0, 1], the phrase it answers."""
+    """One object that a detector found: its mask at the picture's size, a score in [0, 1], the phrase it answers.
+
+    The score is the detector's, or, with ``reasons``, the calibrated confidence of a tuned choice.
+    """
 
     mask: Mask
     score: float
     phrase: str
+    reasons: tuple[str, ...] = ()
 
 
 Detector = Callable[[Image, Sequence[str]], Sequence[Detected]]
@@ -185,7 +191,7 @@ def _by_phrases(image: Image, phrases: Sequence[str], detector: Detector | None)
         mask=best.mask,
         finder="grounding_dino",
         confidence=float(np.clip(best.score, 0, 1)),
-        reasons=(f"{best.phrase!r} was detected with score {best.score:.2f}",),
+        reasons=best.reasons or (f"{best.phrase!r} was detected with score {best.score:.2f}",),
         is_person=_names_person([best.phrase]),
     )
 
@@ -259,9 +265,9 @@ def _is_thing(phrases: Sequence[str], person: Person) -> bool:
 
 def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | None, person: Person) -> _Choice:
     """The phrases name something that a person wears: only a detector can tell it from the rest."""
-    if detector is not None:
-        return _by_phrases(image, phrases, detector)
     whole = _person_choice(person)
+    if detector is not None:
+        return _worn(_by_phrases(image, phrases, detector), person)
     words = f"only a detector can find {', '.join(phrases)!r} on a person and none is set: the mask is the whole person"
     return _Choice(
         mask=whole.mask,
@@ -270,6 +276,18 @@ def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | N
         reasons=(words, *whole.reasons),
         pose=whole.pose,
         is_person=True,
+    )
+
+
+def _worn(choice: _Choice, person: Person) -> _Choice:
+    """A worn thing lies on the person that two other networks saw; a mask that does not is doubted."""
+    pixels = max(int(np.count_nonzero(choice.mask)), 1)
+    outside = np.count_nonzero(choice.mask & ~ops.grow(person.mask, max(person.mask.shape) / 50)) / pixels
+    if outside < _OUTSIDE:
+        return replace(choice, pose=person.pose)
+    words = f"{outside:.0%} of it lies outside the person who wears it"
+    return replace(
+        choice, confidence=choice.confidence * (1 - outside), reasons=(*choice.reasons, words), pose=person.pose
     )
 
 

@@ -8,6 +8,7 @@ and Elkan, "Transforming classifier scores into accurate multiclass probability 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,12 +111,20 @@ def _additive(read: Any) -> Additive:
 
 
 @cache
+def weights_digest() -> str:
+    """SHA-256 of the shipped weights: whatever depends on the choice depends on them."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+
+@cache
 def shipped_judge() -> Judge:
     """The weights that come with Seamline."""
     return read_judge(WEIGHTS.read_text())
 
 
-def fit_additive(names: Sequence[str], rows: Doubles, targets: Doubles, *, bends: int = 3, ridge: float = 2.0) -> Additive:
+def fit_additive(
+    names: Sequence[str], rows: Doubles, targets: Doubles, *, bends: int = 3, ridge: float = 2.0
+) -> Additive:
     """Fit chances to targets in [0, 1] by penalised maximum likelihood (L-BFGS).
 
     Args:
@@ -160,7 +169,9 @@ def isotonic(given: Doubles, hits: Doubles, *, least: int = 15) -> tuple[tuple[f
     blocks: list[list[float]] = []  # sum of given, sum of hits, count
     for x, y in zip(given[order], hits[order], strict=True):
         blocks.append([float(x), float(y), 1.0])
-        while len(blocks) > 1 and (blocks[-2][1] / blocks[-2][2] >= blocks[-1][1] / blocks[-1][2] or blocks[-2][2] < least):
+        while len(blocks) > 1 and (
+            blocks[-2][1] / blocks[-2][2] >= blocks[-1][1] / blocks[-1][2] or blocks[-2][2] < least
+        ):
             last = blocks.pop()
             blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
     while len(blocks) > 1 and blocks[-1][2] < least:

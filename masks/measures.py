@@ -91,7 +91,7 @@ def mask_ious(masks: NDArray[np.bool_]) -> Floats:
 def score_at(found: PhraseScores, boxes: Floats) -> Floats:
     """The best score that a phrase gives to what lies at each box: (K, 4) to (K,)."""
     near = box_iou(boxes, found.boxes) > OVERLAP
-    best: Floats = np.where(near, found.scores[None], 0).max(axis=1).astype(np.float32)
+    best: Floats = np.where(near, found.scores[None], 0).max(axis=1, initial=0).astype(np.float32)
     return best
 
 
@@ -120,7 +120,7 @@ def measure(
     boxes = prompts.boxes
     top = max(float(prompts.scores.max()), 1e-6)
     alike = mask_ious(masks)
-    at = np.stack([score_at(found, boxes) / max(float(found.scores.max()), 1e-6) for found in phrases])
+    at = np.stack([score_at(found, boxes) / max(float(found.scores.max(initial=0)), 1e-6) for found in phrases])
     figure_at = score_at(around.figure_scores, boxes) if around.figure_scores is not None else np.zeros(len(boxes))
     claims_at = np.stack([score_at(found, boxes) for found in around.claim_scores] or [np.zeros(len(boxes))]).max(0)
     columns = {

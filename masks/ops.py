@@ -61,6 +61,18 @@ def minus(mask: Mask, unwanted: Mask, shrink_px: float = 0.0) -> Mask:
     return rest
 
 
+def relaxed(mask: Mask, px: float) -> Mask:
+    """The mask grown and rounded, so that its outline no longer tells its shape: it holds the mask, and reaches ``px``
+    pixels beyond its edges, in bays up to twice that.
+
+    For masks of a garment that is replaced: what is repainted must not have the old garment's silhouette (Xu et al.,
+    "OOTDiffusion", issue 201). Bays and gaps narrower than ``4 * px`` are bridged, corners are rounded by ``px``.
+    """
+    if px < 0:
+        raise ValueError(f"a silhouette is relaxed by 0 px or more, not {px}")
+    return shrink(grow(mask, 2 * px), px) | mask if px else mask.copy()
+
+
 def parts(mask: Mask, *, diagonal: bool = True) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Connected parts: labels (H, W) int32 with 0 outside, and each label's area in pixels (index 0 is outside)."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8 if diagonal else 4)

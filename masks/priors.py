@@ -93,8 +93,8 @@ THING = Prior(area=_between(0.01, 0.7), aspect=_between(0.2, 5.0), of_figure=_be
 """What is expected of a class that is not in the table."""
 
 _WORDS: Sequence[tuple[str, Prior]] = (
-    ("shirt t-shirt tee top tops blouse sweater jumper pullover hoodie sweatshirt jacket blazer cardigan vest waistcoat "
-     "polo jersey gilet bra tunic", _TOP),
+    ("shirt t-shirt tee top tops blouse sweater jumper pullover hoodie sweatshirt jacket blazer cardigan vest "
+     "waistcoat polo jersey gilet bra tunic", _TOP),
     ("dress gown jumpsuit romper overalls dungarees kaftan robe swimsuit bodysuit sari kimono", _DRESS),
     ("coat parka cape poncho suit costume outfit uniform trenchcoat", _COAT),
     ("trousers pants jeans leggings tights chinos joggers", _LEGS),

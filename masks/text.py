@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -76,6 +77,7 @@ def text_masks(
     exclude: Sequence[str] = (), box_threshold: float | Mapping[str, float] = 0.3, text_threshold: float = 0.25,
     nms_iou: float = 0.7, max_boxes: int | None = None, area_floor: float = 0.0, area_ceiling: float = 1.0,
     raw: RawDetections | None = None, embedding: Embedding | Callable[[], Embedding] | None = None,
+    floors: Mapping[str, float] | None = None, parts: str = "best", every_word: bool = False,
 ) -> list[Detected]:  # fmt: skip
     """The things that phrases name in a picture, with their masks.
 
@@ -93,6 +95,9 @@ def text_masks(
         area_ceiling: largest share.
         raw: stored detections that hold these phrases; the detector does not run.
         embedding: the stored embedding of this picture, or what gets it; the encoder does not run.
+        floors: least scores of single phrases, where they are higher than ``box_threshold``.
+        parts: ``best``, each thing by itself; ``merged``, all things as one, with the best one's score.
+        every_word: drop boxes whose label lacks a word of the phrase (`red dress` found on any dress).
 
     Returns:
         Wanted things, the best first; empty if there is none. The embedding is computed only if a box passed.
@@ -103,14 +108,34 @@ def text_masks(
             raise ModelError("text_masks needs a detector or stored detections")
         raw = detect(detector, image, asked)
     found = boxes_at(
-        raw, box_threshold, text_threshold=text_threshold,
+        raw, _raised(box_threshold, floors, asked), text_threshold=text_threshold, every_word=every_word,
         phrases=asked, nms_iou=nms_iou, max_boxes=max_boxes, area_floor=area_floor, area_ceiling=area_ceiling,
     )  # fmt: skip
     wanted = {clean_phrase(phrase) for phrase in phrases}
     if not wanted.intersection(found.phrases):
         return []
     seen = embed(segmenter, image) if embedding is None else embedding() if callable(embedding) else embedding
-    return masks_of_boxes(segmenter, seen, found, exclude=exclude)
+    things = masks_of_boxes(segmenter, seen, found, exclude=exclude)
+    return [_merged(things)] if parts == "merged" and things else things
+
+
+def _raised(
+    threshold: float | Mapping[str, float], floors: Mapping[str, float] | None, asked: Sequence[str]
+) -> float | Mapping[str, float]:
+    """One threshold a phrase, where a phrase has a floor of its own."""
+    if not floors:
+        return threshold
+    least = {clean_phrase(phrase): value for phrase, value in floors.items()}
+    each = {clean_phrase(phrase): threshold for phrase in asked} if isinstance(threshold, float | int) else threshold
+    return {phrase: max(value, least.get(phrase, 0.0)) for phrase, value in each.items()}
+
+
+def _merged(things: Sequence[Detected]) -> Detected:
+    """All things as one: the union of the masks, the box around the boxes, the rest of the best."""
+    corners = np.array([thing.box for thing in things])
+    x0, y0 = corners[:, :2].min(axis=0).tolist()
+    x1, y1 = corners[:, 2:].max(axis=0).tolist()
+    return replace(things[0], mask=np.any([thing.mask for thing in things], axis=0), box=(x0, y0, x1, y1))
 
 
 def text_finder(

@@ -41,7 +41,9 @@ def plateaus(scores: Floats, *, lowest: float = LOWEST) -> Floats:
     return np.stack([np.minimum(low, high), high], axis=1)
 
 
-def propose(phrases: Sequence[PhraseScores], size: Size, *, limit: int = PROPOSALS, nms_iou: float = NMS_IOU) -> Proposals:
+def propose(
+    phrases: Sequence[PhraseScores], size: Size, *, limit: int = PROPOSALS, nms_iou: float = NMS_IOU
+) -> Proposals:
     """The boxes worth asking about, of a phrase and its synonyms together, the best first.
 
     Args:
@@ -96,9 +98,7 @@ def _ask(proposals: Proposals, phrases: Sequence[PhraseScores], segment: Segment
     everything = _joined(both, replace(both, boxes=tight))
     answers = Segmented(**{n: np.concatenate([getattr(first, n), getattr(second, n)]) for n in vars(first)})
     keep = _different(answers, everything.scores)
-    return _Asked(
-        prompts=_taken(everything, keep), answers=_answers(answers, keep), repeats=np.tile(repeats, 2)[keep]
-    )
+    return _Asked(prompts=_taken(everything, keep), answers=_answers(answers, keep), repeats=np.tile(repeats, 2)[keep])
 
 
 def _taken(proposals: Proposals, at: Sequence[int] | NDArray[np.intp]) -> Proposals:
@@ -199,7 +199,9 @@ def tune_phrase(
         mask=np.any([one.mask for one in chosen], axis=0) if present else np.zeros(size, bool),
         confidence=judge.sure(row) if present else 0.0,
         present=present,
-        reasons=reasons_of(names, best, present=present, parts=len(chosen), plateaus=len({c.thresholds for c in found})),
+        reasons=reasons_of(
+            names, best, present=present, parts=len(chosen), plateaus=len({c.thresholds for c in found})
+        ),
         sweep=sweep_of(found, min(chosen, key=lambda one: one.score)),
         score=best.score,
     )

@@ -52,6 +52,11 @@ def scaled(found: PhraseScores, before: Size, after: Size) -> PhraseScores:
     return replace(found, boxes=(found.boxes * factor).astype(np.float32))
 
 
+def _above(found: PhraseScores, floor: float, least_word: float) -> PhraseScores:
+    keep = (found.scores >= floor) & (found.word_scores >= least_word).all(axis=1)
+    return replace(found, boxes=found.boxes[keep], word_scores=found.word_scores[keep])
+
+
 def segment_by(model: Segmenter, embedding: Embedding, size: Size) -> Segment:
     """A function from boxes, in the frame of ``size``, to masks of that size."""
     small = replace(embedding, size=size)
@@ -65,8 +70,9 @@ def segment_by(model: Segmenter, embedding: Embedding, size: Size) -> Segment:
 
 def tune_subject(
     raw: RawDetections, model: Segmenter, embedding: Embedding, phrases: Sequence[str], *,
-    exclude: Sequence[str] = (), parts: str = "best", priors: Mapping[str, Prior] | None = None,
-    figure: Mask | None = None, judge: Judge | None = None,
+    exclude: Sequence[str] = (), parts: str = "best", floors: Mapping[str, float] | None = None,
+    priors: Mapping[str, Prior] | None = None, figure: Mask | None = None,
+    least_word: float = 0.0, judge: Judge | None = None,
 ) -> Tuned:  # fmt: skip
     """Choose threshold, boxes and mask of what some phrases name, without running the detector.
 
@@ -78,6 +84,8 @@ def tune_subject(
         phrases: names of one subject, the best first.
         exclude: what the mask leaves out; what is sure of these is cut out.
         parts: ``best`` or ``merged``, as ``tune_phrase`` has it.
+        floors: least detector scores of single phrases: a studio's own minimum, below which nothing is looked at.
+        least_word: every word of the phrase must score above this at a box (`red dress` found on any dress).
         priors: what is known of a class, by class word (``masks.priors.class_of``).
         figure: (H, W) the person, where another finder saw one.
         judge: fitted weights.
@@ -91,7 +99,8 @@ def tune_subject(
     full = raw.size
     size = work_size(full)
     segment = segment_by(model, embedding, size)
-    small = {found.phrase: scaled(found, full, size) for found in raw.phrases}
+    least = {clean_phrase(phrase): floor for phrase, floor in (floors or {}).items()}
+    small = {p.phrase: _above(scaled(p, full, size), least.get(p.phrase, 0.0), least_word) for p in raw.phrases}
     asked = [small[raw.of(phrase).phrase] for phrase in phrases]
     unwanted = [small[raw.of(phrase).phrase] for phrase in exclude]
     prior = (priors or {}).get(class_of(phrases[0]), default_prior(phrases[0]))

@@ -113,10 +113,18 @@ class SubjectSection(Section):
     """Row of configs/checkpoints.yaml that finds boxes for `finder: grounding_dino`."""
     segmenter: CheckpointId = "sam-embedded"
     """Row of configs/checkpoints.yaml that turns boxes into masks for `finder: grounding_dino`."""
-    box_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
-    """Detector score above which a box is kept."""
+    box_threshold: Literal["auto"] | Annotated[float, Field(ge=0.01, le=0.99)] = "auto"
+    """Detector score above which a box is kept; `auto` finds the threshold of each photo by itself."""
+    floors: Annotated[
+        dict[Phrase, Annotated[float, Field(ge=0.01, le=0.99)]], Field(max_length=20, examples=["{dress: 0.35}"])
+    ] = {}
+    """Least detector score of single phrases, under `auto` too: `{dress: 0.35}`."""
+    parts: Literal["best", "merged"] = "best"
+    """`best`: the one best thing is the product; `merged`: all that are found together (a pair of shoes, a set)."""
     text_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.25
-    """Token score above which a word belongs to a box's label; it never drops a box."""
+    """Token score above which a word belongs to a box's label; drops boxes under `every_word` only."""
+    every_word: bool = False
+    """Drop boxes whose label lacks a word of the phrase: `red dress` then finds no other dress."""
     masks: Annotated[Address | None, Field(validate_default=True)] = None
     """Folder of mask files for `finder: file`, named `SKU.VIEW.png` or `SKU.png`."""
     park_below: Fraction = 0.6

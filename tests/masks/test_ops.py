@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from masks import ops
+from pipeline.embedded.render import render
 from pipeline.types import Mask
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 24)))
@@ -188,3 +190,46 @@ def test_resized_is_nearest() -> None:
     mask = np.zeros((4, 4), np.bool_)
     mask[:, 2:] = True
     assert ops.resized(mask, (8, 12))[0].tolist() == [False] * 6 + [True] * 6
+
+
+def test_unwanted_pixels_are_cut_out_eroded() -> None:
+    garment = np.ones((101, 101), np.bool_)
+    hand = disk(20)
+    np.testing.assert_array_equal(ops.minus(garment, hand), ~hand)
+    cut = ops.minus(garment, hand, 4)
+    np.testing.assert_array_equal(cut, ~ops.shrink(hand, 4))
+    assert not ops.minus(hand, garment).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks, st.integers(0, 6))
+def test_a_relaxed_silhouette_holds_the_mask_and_stays_within_reach(mask: Mask, px: int) -> None:
+    relaxed = ops.relaxed(mask, px)
+    assert not (mask & ~relaxed).any()
+    assert not (relaxed & ~ops.grow(mask, 2 * px)).any()
+
+
+def test_a_relaxed_silhouette_no_longer_tells_a_narrow_hem_from_a_flared_one() -> None:
+    """Of two rendered garments, a waist's outline leaks less the more it is relaxed."""
+    scene = render(3, size=(192, 192))
+    garment = max((mask for name, mask in scene.masks.items() if name not in ("skin", "hair")), key=np.count_nonzero)
+    outlines = [np.count_nonzero(ops.boundary(ops.relaxed(garment, px))) for px in (0, 4, 10)]
+    hulls = [np.count_nonzero(ops.closed(ops.relaxed(garment, px), 12)) for px in (0, 4, 10)]
+    areas = [np.count_nonzero(ops.relaxed(garment, px)) for px in (0, 4, 10)]
+    assert areas[0] / hulls[0] < areas[1] / hulls[1] < areas[2] / hulls[2], "ever fewer bays are left"
+    assert outlines[2] ** 2 / areas[2] < outlines[0] ** 2 / areas[0], "and the outline is ever smoother"
+    slit = np.ones((60, 60), np.bool_)
+    slit[:, 28:31] = False
+    assert ops.relaxed(slit, 1).all(), "a slit of 3 px is bridged by 1 px"
+    with pytest.raises(ValueError, match="0 px or more"):
+        ops.relaxed(slit, -1)
+
+
+def test_hands_and_hair_are_cut_out_of_a_rendered_garment() -> None:
+    scene = render(3, size=(192, 192))
+    garment = max((mask for name, mask in scene.masks.items() if name not in ("skin", "hair")), key=np.count_nonzero)
+    unwanted = scene.masks["skin"] | scene.masks.get("hair", np.zeros_like(garment))
+    generous = ops.grow(garment, 6)
+    cut = ops.minus(generous, unwanted, 1)
+    assert ops.iou(cut, garment) > ops.iou(generous, garment)
+    assert not (garment & ~cut).any(), "the erosion spares the garment's own rim"

@@ -93,7 +93,7 @@ def test_bad_csv_rows_are_all_reported_and_stop_nothing(tmp_path: Path) -> None:
     assert "2 cells, the header 4" in said[5]
     assert "6 cells, the header 4" in said[6]
     assert "column box_threshold" in said[7]
-    assert "write a number from 0.01 to 0.99" in said[7]
+    assert "write auto, or a number from 0.01 to 0.99" in said[7]
     assert "broken CSV" in said[8]
     assert "SKU A1, view front stands already in row 2" in said[9]
     assert "2 photos but 1 views" in said[10]

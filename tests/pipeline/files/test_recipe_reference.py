@@ -13,4 +13,4 @@ def test_the_committed_schema_is_that_of_the_models() -> None:
 def test_the_documented_fields_are_those_of_the_models() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     assert page == put_reference(page), REWRITE
-    assert "| `box_threshold` | a number from 0.01 to 0.99 | `0.3` |" in page
+    assert '| `box_threshold` | auto, or a number from 0.01 to 0.99 | `"auto"` |' in page
