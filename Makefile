@@ -27,6 +27,7 @@ bench: $(VENV)/.run ## speed and memory, as ratios measured side by side
 
 bench-masks: $(VENV)/.run ## IoU and boundary F of every finder against ground truth
 	@$(BIN)/python -m masks.bench
+	@$(BIN)/python -m masks.bench_tune
 
 dashboard: $(VENV)/.run ## Prefect's dashboard with a worker, on this machine
 	@$(BIN)/seamline dashboard

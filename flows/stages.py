@@ -5,26 +5,17 @@ photo -> subject -> (parked, if unsure) -> compose -> export -> checks -> previe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
 from flows.places import place_painter
-from flows.way import (
-    ItemWay,
-    Made,
-    evidence_of,
-    has_picture,
-    is_generated,
-    key_of,
-    mask_address,
-    uses_detector,
-    uses_generator,
-)
+from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address, uses_generator
 from masks.shelf_use import stale_words, subject_from, trusts
-from pipeline.errors import NothingFound, SeamlineError
+from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
 from pipeline.files.picture import decode_picture, read_bytes, read_picture
 from pipeline.files.recipe import Recipe
@@ -32,7 +23,6 @@ from pipeline.files.store import Result
 from pipeline.types import Image, ItemState, Json, Subject
 
 if TYPE_CHECKING:
-    from masks.find import Detector
     from pipeline.background import Composed
 
 
@@ -87,7 +77,7 @@ def _parked(
 ) -> Ending:
     preview = _preview(way, found, None, composed)
     made = {"compose": composed.key} if composed is not None else {}
-    keys = {"subject": found.key, **made, "preview": preview.key, **_evidence_keys(way)}
+    keys = {"subject": found.key, **made, "preview": preview.key, **evidence_keys(way)}
     return Ending(keys=keys, scores=scores, confidence=float(found.meta["confidence"]), reason=reason)
 
 
@@ -99,7 +89,7 @@ def _find(way: ItemWay) -> Made:
         files, meta = pack_subject(subject_from(way.shelf, way.edited, way.picture))
         return files, {**meta, "picture_notes": list(way.picture.notes)}
     if way.recipe.kind == "garment" and way.recipe.subject.finder == "grounding_dino":
-        files, meta = pack_subject(garment_subject(way, _detector(way)))
+        files, meta = pack_subject(garment_subject(way, detector_of(way)))
         return files, {**meta, "picture_notes": list(way.picture.notes)}
     address = mask_address(way)
     subject = find_subject(
@@ -107,68 +97,10 @@ def _find(way: ItemWay) -> Made:
         finder=way.recipe.subject.finder,
         phrases=way.recipe.subject.phrases,
         mask_file=read_bytes(address) if address else None,
-        detector=_detector(way),
+        detector=detector_of(way),
     )
     files, meta = pack_subject(subject)
     return files, {**meta, "picture_notes": list(way.picture.notes)}
-
-
-def _detector(way: ItemWay) -> Detector | None:
-    """What finds by phrases; raw scores and embeddings come from the store if this photo was ever looked at."""
-    wanted = way.recipe.subject
-    if not uses_detector(way.recipe):
-        return None
-    from masks.find import Detected
-
-    if wanted.box_threshold == "auto":
-        return _tuner(way)
-    options = {
-        "exclude": wanted.exclude,
-        "box_threshold": wanted.box_threshold,
-        "text_threshold": wanted.text_threshold,
-        "floors": wanted.floors,
-        "parts": wanted.parts,
-        "every_word": wanted.every_word,
-    }
-
-    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
-        things = evidence_of(way).things(way.digest, image, phrases, **options)
-        return [Detected(one.mask, one.score, one.phrase) for one in things]
-
-    return find
-
-
-def _tuner(way: ItemWay) -> Detector:
-    """What finds by phrases with a threshold of the photo's own."""
-    from masks.find import Detected
-
-    wanted = way.recipe.subject
-    options = {
-        "exclude": wanted.exclude,
-        "floors": wanted.floors,
-        "parts": wanted.parts,
-        "least_word": wanted.text_threshold if wanted.every_word else 0.0,
-    }
-
-    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
-        tuned = evidence_of(way).tuned(way.digest, image, phrases, **options)
-        if not tuned.present:
-            raise NothingFound(f"{way.item.sku}: {'; '.join(tuned.reasons)}; name it otherwise or give a mask file")
-        return [Detected(tuned.mask, tuned.confidence, phrases[0], tuned.reasons)]
-
-    return find
-
-
-def _evidence_keys(way: ItemWay) -> dict[str, str]:
-    """Scores and embedding of a parked item stay in the store: the touch-up page works with them."""
-    if not uses_detector(way.recipe):
-        return {}
-    from masks.tuned import phrases_to_ask
-
-    wanted, evidence = way.recipe.subject, evidence_of(way)
-    asked = phrases_to_ask(wanted.phrases, wanted.exclude)
-    keys = [key for key in evidence.keys(way.digest, asked) if way.work.store.has(key)]
-    return {f"evidence {number}": key for number, key in enumerate(keys, 1)}
 
 
 def _subject(found: Result) -> Subject:

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -209,13 +209,20 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     )
 
 
+def asks_detector(finder: str, phrases: Sequence[str]) -> bool:
+    """Whether phrases may be looked for: `grounding_dino` always does, `auto` where they name something worn."""
+    from masks.priors import default_prior
+
+    return finder == "grounding_dino" or (finder == "auto" and any(default_prior(one).worn for one in phrases))
+
+
 def _subject_key(way: ItemWay) -> str:
     if way.edited is not None:  # whatever the recipe would find
         return key_of("subject", None, [way.digest, way.edited.id])
     if way.found is not None:
         return way.found
     wanted = way.recipe.subject
-    named = uses_detector(way.recipe)
+    named = asks_detector(wanted.finder, wanted.phrases)
     what = wanted.model_dump(mode="json", include={"finder", "phrases"} | (_DETECTOR_FIELDS if named else set()))
     if named and wanted.box_threshold == "auto":
         from masks.judge import weights_digest
@@ -266,15 +273,6 @@ _DETECTOR_FIELDS = {
     "parts",
     "every_word",
 }
-
-
-def uses_detector(recipe: Recipe) -> bool:
-    """Whether phrases may be looked for: `grounding_dino` always does, `auto` where they name something worn."""
-    from masks.priors import default_prior
-
-    wanted = recipe.subject
-    worn = any(default_prior(phrase).worn for phrase in wanted.phrases)
-    return wanted.finder == "grounding_dino" or (wanted.finder == "auto" and worn)
 
 
 @lru_cache(maxsize=8)

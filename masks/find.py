@@ -266,9 +266,12 @@ def _is_thing(phrases: Sequence[str], person: Person) -> bool:
 def _part_of_person(image: Image, phrases: Sequence[str], detector: Detector | None, person: Person) -> _Choice:
     """The phrases name something that a person wears: only a detector can tell it from the rest."""
     whole = _person_choice(person)
-    if detector is not None:
-        return _worn(_by_phrases(image, phrases, detector), person)
     words = f"only a detector can find {', '.join(phrases)!r} on a person and none is set: the mask is the whole person"
+    if detector is not None:
+        try:
+            return _worn(_by_phrases(image, phrases, detector), person)
+        except NothingFound as problem:
+            words = f"{problem}: the mask is the whole person"
     return _Choice(
         mask=whole.mask,
         finder="person",
