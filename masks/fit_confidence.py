@@ -29,12 +29,12 @@ from masks.tune_types import Candidate
 from masks.tuned import FIGURE_PHRASE, figure_of, segment_by
 from pipeline.types import Mask
 
-FIT_SEED, SCENES = 10_000, 600
+FIT_SEED, SCENES = 10_000, 300
 GOOD_IOU = 0.8
 FOLDS = 3
 THUMB_PX = 64
 """Side at which masks are kept while fitting: they only tell whether two candidates show the same."""
-LOST = 0.02
+LOST = 0.05
 """Share of present subjects that may be taken for absent."""
 
 
@@ -94,10 +94,13 @@ def rows_of(found: Sequence[Candidate]) -> Doubles:
 
 
 def fit_choice(answers: Sequence[Answered]) -> Additive:
-    """Fit the quality of a candidate to its IoU with the truth. Every question counts as one."""
+    """Fit the quality of a candidate to its IoU with the truth: 0 up to 0.4, 1 from 0.9 on.
+
+    A body for its dress reaches 0.4, and is no half answer. Across folds this chose better than the plain IoU.
+    """
     rows = np.concatenate([rows_of(one.found) for one in answers])
-    targets = np.concatenate([one.ious for one in answers])
-    return fit_additive(NAMES, rows, targets, ridge=4.0)
+    targets = np.clip((np.concatenate([one.ious for one in answers]) - 0.4) / 0.5, 0, 1)
+    return fit_additive(NAMES, rows, targets, bends=1, ridge=8.0)
 
 
 def chosen(answers: Sequence[Answered], judge: Judge) -> tuple[Doubles, Doubles, Doubles]:
