@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.way import ItemWay, asks_detector, evidence_of
 from pipeline.errors import NothingFound
@@ -46,7 +46,7 @@ def _tuned(way: ItemWay) -> Detector:
     from masks.find import Detected
 
     wanted = way.recipe.subject
-    options = {
+    options: dict[str, Any] = {
         "exclude": wanted.exclude,
         "floors": wanted.floors,
         "parts": wanted.parts,

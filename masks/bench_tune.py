@@ -65,9 +65,9 @@ def judge_mask(question: Question, way: str, mask: Mask | None, confidence: floa
     given = mask is not None and bool(mask.any())
     whole = False
     if mask is not None and given and figure is not None and default_prior(question.phrases[0]).worn:
-        covered = np.count_nonzero(mask & figure) / max(np.count_nonzero(figure), 1)
-        own = 0.0 if truth is None else np.count_nonzero(truth & figure) / max(np.count_nonzero(figure), 1)
-        whole = covered > WHOLE and own < WHOLE - 0.1
+        covered = np.count_nonzero(mask & figure) / max(int(np.count_nonzero(figure)), 1)
+        own = 0.0 if truth is None else np.count_nonzero(truth & figure) / max(int(np.count_nonzero(figure)), 1)
+        whole = bool(covered > WHOLE and own < WHOLE - 0.1)
     return Answer(
         way=way,
         kind=question.way,
@@ -93,7 +93,7 @@ def answers_of(seen: Seen, segmenter: Segmenter) -> Iterator[Answer]:
         for threshold in FIXED:
             kept = int((found.scores > threshold).sum())
             best = masks[0] if masks is not None and kept else None
-            union = masks[:kept].any(axis=0) if masks is not None and kept else None
+            union = np.asarray(masks[:kept].any(axis=0)) if masks is not None and kept else None
             score = float(found.scores[0]) if kept else 0.0
             yield judge_mask(question, f"{threshold:.2f} best", best, score)
             yield judge_mask(question, f"{threshold:.2f} merged", union, score)

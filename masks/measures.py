@@ -122,7 +122,8 @@ def measure(
     alike = mask_ious(masks)
     at = np.stack([score_at(found, boxes) / max(float(found.scores.max(initial=0)), 1e-6) for found in phrases])
     figure_at = score_at(around.figure_scores, boxes) if around.figure_scores is not None else np.zeros(len(boxes))
-    claims_at = np.stack([score_at(found, boxes) for found in around.claim_scores] or [np.zeros(len(boxes))]).max(0)
+    claims = [score_at(found, boxes) for found in around.claim_scores]
+    claims_at = np.stack(claims).max(0) if claims else np.zeros(len(boxes), np.float32)
     columns = {
         "score": prompts.scores,
         "relative": prompts.scores / top,
@@ -155,7 +156,8 @@ def _consensus(scores: Floats, alike: Floats) -> Floats:
     np.fill_diagonal(table, 0)
     total = table.sum(axis=1)
     shared = (table * alike).sum(axis=1)
-    return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0).astype(np.float32)
+    mean: Floats = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0).astype(np.float32)
+    return mean
 
 
 def _of_mask(mask: Mask, box: Floats, prior: Prior, around: Around) -> dict[str, float]:

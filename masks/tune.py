@@ -219,7 +219,7 @@ def _further_parts(found: Sequence[Candidate]) -> list[Candidate]:
     """Other things that are good themselves and hardly share pixels with what is taken already."""
     taken, parts = found[0].mask.copy(), []
     for one in found[1:]:
-        shared = np.count_nonzero(one.mask & taken) / max(np.count_nonzero(one.mask), 1)
+        shared = np.count_nonzero(one.mask & taken) / max(int(np.count_nonzero(one.mask)), 1)
         if one.quality >= max(PART_QUALITY, 0.6 * found[0].quality) and shared < 0.1:
             parts.append(one)
             taken |= one.mask

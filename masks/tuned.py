@@ -132,11 +132,11 @@ def _at_full_size(
     if not tuned.present:
         return replace(tuned, mask=np.zeros(full, bool))
     boxes = (tuned.boxes * factor).astype(np.float32)
-    mask = predict(model, embedding, boxes=boxes).masks.any(axis=0)
+    mask: Mask = np.asarray(predict(model, embedding, boxes=boxes).masks.any(axis=0))
     reasons = tuned.reasons
     for claim in claims:
-        unwanted = predict(model, embedding, boxes=claim.boxes * factor).masks.any(axis=0)
-        lost = np.count_nonzero(mask & unwanted) / max(np.count_nonzero(mask), 1)
+        unwanted = np.asarray(predict(model, embedding, boxes=claim.boxes * factor).masks.any(axis=0))
+        lost = np.count_nonzero(mask & unwanted) / max(int(np.count_nonzero(mask)), 1)
         if 0 < lost < 0.5:
             mask = ops.minus(mask, unwanted)
             reasons = (*reasons, f"an excluded thing was cut out ({lost:.0%})")

@@ -43,7 +43,8 @@ def _net(width: int = 32) -> Any:
     start = [torch.nn.Conv2d(3, width, 12, CELL_PX, 2), torch.nn.ReLU()]
     middle = [part for reach in (1, 1, 2, 4, 4, 2, 1, 1) for part in layer(reach)]
     end = torch.nn.Conv2d(width, 18, 1)
-    torch.nn.init.constant_(end.bias, -4)  # hardly any cell holds a joint
+    if end.bias is not None:
+        torch.nn.init.constant_(end.bias, -4)  # hardly any cell holds a joint
     return torch.nn.Sequential(*start, *middle, end)
 
 

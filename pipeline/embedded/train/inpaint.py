@@ -190,7 +190,8 @@ def train_inpaint(
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
         drawn = draw_batch(cache, linear, rng, batch, px=px)
-        return denoising_loss(model, tokens_of(tokenizer, drawn["texts"]), drawn, signals, step)
+        loss, numbers = denoising_loss(model, tokens_of(tokenizer, drawn["texts"]), drawn, signals, step)
+        return loss, numbers
 
     run.train(loss_of)
 
