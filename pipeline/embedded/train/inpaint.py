@@ -113,7 +113,9 @@ def even_times(count: int, generator: Any) -> Any:
     return (places * 1000).long().clamp(max=999)
 
 
-def denoising_loss(model: Any, tokens: Any, batch: dict[str, Any], signals: Any, seed: int) -> Any:
+def denoising_loss(
+    model: Any, tokens: Any, batch: dict[str, Any], signals: Any, seed: int
+) -> tuple[Any, dict[str, float]]:
     """Squared error of the velocity (Salimans & Ho 2022), inside the mask ten times outside; and its parts to log."""
     import torch
 
