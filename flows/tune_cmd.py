@@ -14,6 +14,7 @@ from flows.workplace import locate_runs, open_files
 from masks import ops
 from masks.evidence import Evidence, Made
 from masks.shelf_formats import read_any
+from masks.tuned import phrases_to_ask
 from masks.tuning import sweep
 from masks.tuning_sheet import SheetHead, TunedPhoto, render_sheet
 from pipeline.errors import ItemError, RecipeError, SeamlineError, StoreError
@@ -126,14 +127,17 @@ def _photo(bench: _Bench, item: Item) -> TunedPhoto:
         bench.store, wanted.detector, wanted.segmenter, accept_licence=recipe.accept_licence, stage=bench.stage
     )
     before = bench.ran["scores"]
-    raw = evidence.scores(digest, opened, [*wanted.phrases, *wanted.exclude])
+    raw = evidence.scores(digest, opened, phrases_to_ask(wanted.phrases, wanted.exclude))
     bench.detected += bench.ran["scores"] > before
     embedding = evidence.embedding(digest, opened)
     tuned = evidence.tuned(
         digest, opened, wanted.phrases, exclude=wanted.exclude, floors=wanted.floors, parts=wanted.parts
     )
     truth = _truth(bench, item, raw)
-    plateaus = sweep(raw, evidence.segmenter, embedding, wanted.phrases, exclude=wanted.exclude, truth=truth)
+    merged = wanted.parts == "merged"
+    plateaus = sweep(
+        raw, evidence.segmenter, embedding, wanted.phrases, exclude=wanted.exclude, merged=merged, truth=truth
+    )
     return TunedPhoto(
         sku=item.sku,
         view=item.view,

@@ -30,12 +30,11 @@ def chromium() -> str | None:
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """A running browser, as Playwright drives it."""
+    """A running browser, as Playwright drives it; one at a time in a thread.
+
+    It is ended by ending its driver, which kills it: to close it politely has no time limit, and on a busy machine hung.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=ARGS)
-        try:
-            yield running
-        finally:
-            running.close()
+        yield playwright.chromium.launch(executable_path=chromium(), args=ARGS, timeout=90_000)

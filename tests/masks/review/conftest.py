@@ -22,14 +22,12 @@ def parked(tmp_path: Path) -> Iterator[Parked]:
 
 
 @pytest.fixture(scope="session")
-def chrome() -> Iterator[Any]:
-    """A running Chromium. Where none is installed, tests of pages are skipped, but never on a build server."""
+def needs_chromium() -> None:
+    """Where no Chromium is installed, tests of pages are skipped, but never on a build server."""
     if chromium() is None:
         if os.environ.get("CI"):
             pytest.fail("a build server needs Chromium: install it, or name it in SEAMLINE_CHROMIUM")
         pytest.skip("no Chromium is installed")
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture
@@ -40,18 +38,17 @@ def place(parked: Parked) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chrome: Any, place: str) -> Iterator[Any]:
+def page(needs_chromium: None, place: str) -> Iterator[Any]:
     """A window of 1280 x 800; the test fails if its console tells of an error or of something the policy forbade.
 
-    It asks for ``place`` so that it is closed before its server ends.
+    It asks for ``place`` so that it is gone before its server ends.
     """
-    context = chrome.new_context(viewport={"width": 1280, "height": 800})
-    window = context.new_page()
-    window.set_default_timeout(40_000)
     told: list[str] = []
-    window.on("pageerror", lambda error: told.append(str(error)))
-    window.on("console", lambda said: told.append(said.text) if said.type in ("error", "warning") else None)
-    yield window
-    context.close()
+    with browser() as running:
+        window = running.new_context(viewport={"width": 1280, "height": 800}).new_page()
+        window.set_default_timeout(40_000)
+        window.on("pageerror", lambda error: told.append(str(error)))
+        window.on("console", lambda said: told.append(said.text) if said.type in ("error", "warning") else None)
+        yield window
     refused = ("status of 409", "status of 422")  # a conflict, and a file that is none, are told so
     assert [words for words in told if not any(status in words for status in refused)] == []

@@ -133,6 +133,7 @@ def served(parked: Parked, **options: object) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the page's server ended before it began"
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

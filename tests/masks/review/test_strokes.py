@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from masks.shelf_formats import read_levels
+from tests.masks.review.browser import browser
 from tests.masks.review.brushes import Levels, segment
 from tests.masks.review.parked import park, served
 
@@ -17,13 +18,12 @@ SIZE = (61, 83)
 
 
 @pytest.fixture(scope="module")
-def modules(chrome: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def modules(needs_chromium: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A page of this origin, which may import the modules."""
-    with served(park(tmp_path_factory.mktemp("empty"), [])) as place:
-        page = chrome.new_page()
+    with served(park(tmp_path_factory.mktemp("empty"), [])) as place, browser() as running:
+        page = running.new_page()
         page.goto(f"{place}/")
         yield page
-        page.close()
 
 
 def noise(seed: int) -> Levels:

@@ -179,7 +179,7 @@ def test_a_recipe_is_looked_for_as_given_then_in_configs_then_in_the_package(
 
 
 def test_a_recipe_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(RecipeError, match=r"Did you mean packshot.yaml\? .*background.yaml, nightly.yaml"):
+    with pytest.raises(RecipeError, match=r"Did you mean packshot.yaml\? .*" + ", ".join(SHIPPED)):
         load_recipe("packsht.yaml")
 
 
