@@ -32,7 +32,7 @@ def chromium() -> str | None:
 def browser() -> Iterator[Any]:
     """A running browser, as Playwright drives it; one at a time in a thread.
 
-    It is ended by ending its driver, which kills it: to close it politely has no time limit, and on a busy machine hung.
+    It is ended by ending its driver, which kills it: closing it politely has no time limit and can hang.
     """
     from playwright.sync_api import sync_playwright
 
