@@ -27,7 +27,8 @@ class Keyed:
     and filled. ``missed`` is the length of the edges outside the mask that no shadow or reflection explains, relative
     to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture.
     ``faint`` is the share of the outline where both sides look alike, ``hollow_foot`` the share of the subject's width
-    under which only a dim rim is seen below a gap, as of a white sole on white. ``notes`` says in words what was done.
+    under which only a dim rim is seen below a gap, as of a white sole on white; ``backdrop_left`` the share of the
+    subject in patches of a coloured backdrop's own colour. ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -42,6 +43,7 @@ class Keyed:
     shadow_gap: float
     faint: float = 0.0
     hollow_foot: float = 0.0
+    backdrop_left: float = 0.0
     notes: tuple[str, ...]
 
 
@@ -60,7 +62,8 @@ def key_subject(image: Image) -> Keyed | None:
     if np.count_nonzero(whole) < 0.001 * whole.size:
         return None
     shadow = cast.find_shadow(evidence, whole)
-    shadow |= cast.find_uneven_light(lab, backdrop, whole & ~shadow)
+    uneven = cast.find_uneven_light(lab, backdrop, whole & ~shadow)
+    shadow |= uneven
     shadow |= cast.find_contact_shadow(evidence, whole & ~shadow)
     kept = _tidy(whole & ~shadow, evidence, shadow)
     reflection = find_reflection(evidence.difference, kept)
@@ -85,6 +88,7 @@ def key_subject(image: Image) -> Keyed | None:
         # between hairs both sides of an outline look alike, and hairs are rims with gaps: nothing is wrong
         faint=0.0 if furry else faint_share(small, mask),
         hollow_foot=0.0 if furry else hollow_foot(mask, evidence.shading),
+        backdrop_left=cast.backdrop_left(lab, backdrop, mask | (uneven & ops.fill_holes(mask))),
         notes=_notes(shadow, reflection, area),
     )
 

@@ -152,15 +152,45 @@ def _is_shadow(evidence: Evidence, patch: Mask, middle: float, outside: Mask) ->
 def find_uneven_light(lab: Lab, backdrop: Backdrop, subject: Mask) -> Mask:
     """Patches along the outline that have the backdrop's chromaticity and not the subject's, in any light.
 
-    For backdrops of cloth, walls and floors, whose folds, shadows and hot spots stand out from any smooth surface. Says
-    nothing where subject and backdrop have one chromaticity. On an even studio backdrop there is nothing to do, and a
-    white sole on white would be lost.
+    Of a coloured backdrop also enclosed ones, as large as the gap between a sleeve and the body. For backdrops of
+    cloth, walls and floors, whose folds, shadows and hot spots stand out from any smooth surface. Says nothing where
+    subject and backdrop have one chromaticity. On an even studio backdrop there is nothing to do, and a white sole on
+    white would be lost.
     """
-    nothing = np.zeros_like(subject)
+    if backdrop.error < _EVEN:
+        return np.zeros_like(subject)
+    ground, own, apart = _chroma_apart(lab, backdrop, subject)
+    alike = subject & (apart > 10) & (ground < 0.45 * own) & (lab[..., 0] > 6)
+    alike = ops.opened(np.asarray(alike), 1.5)
+    open_to = ops.parts_touching(alike, ops.grow(~subject, 3))
+    close = ops.opened(np.asarray(subject & ~open_to & _coloured(backdrop) & (apart > 20) & (ground < 0.3 * own)), 2)
+    open_to |= ops.drop_islands(close, 0.008 * np.count_nonzero(subject))
+    return np.asarray(subject & ops.grow(open_to, 3) & (open_to | (ground < own)))
+
+
+def backdrop_left(lab: Lab, backdrop: Backdrop, subject: Mask) -> float:
+    """Share of the subject in patches of a coloured backdrop's chromaticity rather than its own.
+
+    Backdrop that was left in, or a print in the backdrop's colour: a doubt, whichever of the two it was taken for.
+    """
+    ground, own, apart = _chroma_apart(lab, backdrop, subject)
+    alike = ops.opened(np.asarray(subject & _coloured(backdrop) & (apart > 14) & (ground < 0.6 * own)), 2)
+    area = float(np.count_nonzero(subject))
+    return float(np.count_nonzero(ops.drop_islands(alike, 0.0005 * area))) / area if area else 0.0
+
+
+def _coloured(backdrop: Backdrop) -> Mask:
+    """Where the backdrop has a colour of its own: grey is also that of zips, sheen and print."""
+    return np.asarray(np.hypot(backdrop.lab[..., 1], backdrop.lab[..., 2]) > 14)
+
+
+def _chroma_apart(lab: Lab, backdrop: Backdrop, subject: Mask) -> tuple[Field, Field, Field]:
+    """Distances in (a*, b*): pixel to backdrop in its best light, pixel to subject nearby, subject to backdrop."""
     longest = max(subject.shape)
     deep = ops.shrink(subject, 0.025 * longest)
-    if backdrop.error < _EVEN or not deep.any():
-        return nothing
+    if not deep.any():  # nothing is known of the subject's own colour
+        nothing = np.zeros(subject.shape, np.float32)
+        return nothing, nothing, nothing
     core = np.dstack([_spread(lab[..., channel], deep, 0.06 * longest) for channel in range(3)])
     # shadow scales a* and b* with the cube root of the light, as in _shading
     dimmed = np.clip((lab[..., :1] + 16) / (backdrop.lab[..., :1] + 16), 0, 1) * backdrop.lab[..., 1:]
@@ -168,10 +198,7 @@ def find_uneven_light(lab: Lab, backdrop: Backdrop, subject: Mask) -> Mask:
     ground = np.minimum(np.hypot(off[..., 1], off[..., 2]), np.hypot(off_dimmed[..., 0], off_dimmed[..., 1]))
     own = np.hypot(lab[..., 1] - core[..., 1], lab[..., 2] - core[..., 2])
     apart = np.hypot(core[..., 1] - backdrop.lab[..., 1], core[..., 2] - backdrop.lab[..., 2])
-    alike = subject & (apart > 10) & (ground < 0.45 * own) & (lab[..., 0] > 6)
-    alike = ops.opened(np.asarray(alike), 1.5)
-    open_to = ops.parts_touching(alike, ops.grow(~subject, 3))
-    return np.asarray(subject & ops.grow(open_to, 3) & (open_to | (ground < own)))
+    return ground, own, apart
 
 
 def _spread(values: Field, where: Mask, sigma_px: float) -> Field:

@@ -72,6 +72,7 @@ def of_keyed(keyed: Keyed) -> Verdict:
             _Sign(value=-keyed.shadow_gap, bad=-0.025, good=-0.01, floor=0.5, words="the shadow stands off"),
             _Sign(value=-keyed.faint, bad=-0.3, good=-0.12, floor=0.4, words="the edge hardly shows"),
             _Sign(value=-keyed.hollow_foot, bad=-0.4, good=-0.15, floor=0.4, words="a pale foot is taken for backdrop"),
+            _Sign(value=-keyed.backdrop_left, bad=-0.004, good=-0.001, floor=0.5, words="backdrop colour in the mask"),
             _Sign(value=area, bad=0.002, good=0.02, floor=0.3, words="the subject is very small"),
             _Sign(value=-area, bad=-0.95, good=-0.85, floor=0.3, words="the subject fills the frame"),
             _Sign(value=_parts(keyed.mask), bad=0.4, good=0.7, floor=0.6, words="the subject is in many parts"),

@@ -95,6 +95,40 @@ def test_stripes_of_light_and_dark_are_kept_whole_at_the_outline() -> None:
     assert ops.iou(keyed.mask, truth) > 0.97
 
 
+def shirt_on_cloth(folds: float) -> tuple[Image, Mask, Mask]:
+    """A pale shirt on red cloth; between its sleeve and its body lies cloth in a shade of its own."""
+    size = 400
+    y, x = np.mgrid[:size, :size]
+    waves = 1 + folds * np.sin(x / 13.0 + 2 * np.sin(y / 31.0))
+    cloth = np.array((205, 70, 95)) * waves[..., None] + np.random.default_rng(1).normal(0, 1, (size, size, 3))
+    outline = (np.abs(x - 200) < 120) & (y > 60) & (y < 340)
+    gap = (np.abs(x - 255) < 11) & (y > 120) & (y < 300)
+    image = np.where((outline & ~gap)[..., None], np.array((206, 214, 222)), cloth)
+    image[gap] = np.array((138, 44, 62)) + np.random.default_rng(2).normal(0, 1, (np.count_nonzero(gap), 3))
+    return cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), 0.7).astype(np.uint8), outline & ~gap, gap
+
+
+def test_cloth_in_the_gap_of_a_sleeve_is_not_the_subject() -> None:
+    image, truth, gap = shirt_on_cloth(folds=0.2)
+    keyed = key_subject(image)
+    assert keyed is not None
+    assert keyed.mask[ops.shrink(gap, 3)].mean() < 0.02
+    assert ops.iou(keyed.mask, truth) > 0.95
+    assert "backdrop colour" in " ".join(of_keyed(keyed).reasons), "it might be a print: a person looks"
+
+
+def test_backdrop_colour_left_in_the_mask_is_doubted() -> None:
+    image, _, gap = shirt_on_cloth(folds=0.2)
+    spot = disk(400, 9, (200, 200)) | disk(400, 9, (160, 250))
+    image[spot] = (150, 50, 70)
+    keyed = key_subject(image)
+    assert keyed is not None
+    assert keyed.mask[spot].mean() > 0.9, "too small to be a gap: a print, perhaps"
+    verdict = of_keyed(keyed)
+    assert any("backdrop colour in the mask" in words for words in verdict.reasons)
+    assert verdict.confidence < 0.6
+
+
 def test_a_soft_shadow_is_not_the_subject() -> None:
     size = 240
     y, x = np.mgrid[:size, :size]
