@@ -118,7 +118,7 @@ def test_cloth_in_the_gap_of_a_sleeve_is_not_the_subject() -> None:
 
 
 def test_backdrop_colour_left_in_the_mask_is_doubted() -> None:
-    image, _, gap = shirt_on_cloth(folds=0.2)
+    image, _, _ = shirt_on_cloth(folds=0.2)
     spot = disk(400, 9, (200, 200)) | disk(400, 9, (160, 250))
     image[spot] = (150, 50, 70)
     keyed = key_subject(image)
