@@ -5,7 +5,8 @@ PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -c constraints.txt
-overrides = $(foreach pair,$(SET),--set '$(pair)')
+# the shell splits SET, so that quotes hold values with spaces: SET="schedule.cron='0 3 * * *' export.quality=90"
+overrides = set -f; set -- $(SET); for pair do set -- "$$@" --set "$$pair"; shift; done;
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench bench-masks dashboard deploy review tune clean
@@ -14,7 +15,7 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run ## run a recipe: make run CONFIG=garment.yaml SET="export.marketplace=ebay"
-	@$(BIN)/seamline run $(CONFIG) $(overrides)
+	@$(overrides) $(BIN)/seamline run $(CONFIG) "$$@"
 
 test: $(VENV)/.dev ## run the tests
 	@# one torch thread a worker: several per worker make tiny models many times slower
@@ -34,13 +35,13 @@ dashboard: $(VENV)/.run ## Prefect's dashboard with a worker, on this machine
 	@$(BIN)/seamline dashboard
 
 deploy: $(VENV)/.run ## register a recipe's schedule: make deploy CONFIG=nightly.yaml
-	@$(BIN)/seamline deploy $(CONFIG) $(overrides)
+	@$(overrides) $(BIN)/seamline deploy $(CONFIG) "$$@"
 
 review: $(VENV)/.run ## touch up and judge parked masks in the browser
 	@$(BIN)/seamline review
 
 tune: $(VENV)/.run ## what every detector threshold gives, as a page: make tune CONFIG=garment.yaml
-	@$(BIN)/seamline tune $(CONFIG) $(overrides)
+	@$(overrides) $(BIN)/seamline tune $(CONFIG) "$$@"
 
 clean: $(VENV)/.run ## shrink the store to BUDGET (20GB by default)
 	@$(BIN)/seamline clean --budget $(or $(BUDGET),20GB)

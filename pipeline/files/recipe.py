@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path as FilePath
@@ -55,7 +54,6 @@ __all__ = [
     "recipe_names",
     "recipe_schema",
     "resolve_config",
-    "split_overrides",
 ]
 
 _LOOK = ("kind", "subject", "background", "shadow", "upscale", "export")
@@ -140,7 +138,9 @@ def _put(data: Json, override: str, origins: dict[Path, str]) -> str:
         # A bare colour would be a YAML comment; on a command line nobody means that.
         value = raw.strip() if raw.strip().startswith("#") else yaml.safe_load(raw)
     except yaml.YAMLError:
-        return f"{raw!r} is not a YAML value: put it in quotes, as in {dotted}='\"...\"'"
+        if raw.strip()[:1] in ("[", "{", '"', "'"):
+            return f"{raw!r} is not a YAML value: close what it opens, as in {dotted}=[dress, gown]"
+        value = raw.strip()  # plain text that YAML reads otherwise, such as the schedule * * * * *
     target = data
     for index, part in enumerate(parts[:-1]):
         if target.get(part) is None:
@@ -151,18 +151,6 @@ def _put(data: Json, override: str, origins: dict[Path, str]) -> str:
     target[parts[-1]] = value
     origins[parts] = override
     return ""
-
-
-def split_overrides(text: str) -> list[str]:
-    """Split a command line's ``a.b=1 c.d="two words"`` into overrides, by the quoting rules of a shell.
-
-    Raises:
-        RecipeError: a quote is not closed.
-    """
-    try:
-        return shlex.split(text)
-    except ValueError:
-        raise RecipeError(f"overrides {text!r}: a quote is not closed.") from None
 
 
 def _folders() -> Iterator[FilePath]:

@@ -17,7 +17,6 @@ from pipeline.files.recipe import (
     recipe_names,
     recipe_schema,
     resolve_config,
-    split_overrides,
 )
 from pipeline.files.recipe_models import CatalogSection, ColumnField
 from pipeline.types import Item
@@ -155,14 +154,8 @@ def test_wrong_overrides_are_refused_like_wrong_fields(override: str, said: str)
     assert said in refusal("name: a", override)
 
 
-def test_command_line_overrides_split_like_a_shell() -> None:
-    assert split_overrides("export.quality=90 subject.phrases='[rain coat]'") == [
-        "export.quality=90",
-        "subject.phrases=[rain coat]",
-    ]
-    assert split_overrides("background.color=#eeeeee") == ["background.color=#eeeeee"]
-    with pytest.raises(RecipeError, match="not closed"):
-        split_overrides("a='b")
+def test_what_yaml_reads_otherwise_is_plain_text() -> None:
+    assert read_recipe("name: a", "x.yaml", ["schedule.cron=* * * * *"]).schedule.cron == "* * * * *"
 
 
 def test_a_recipe_is_looked_for_as_given_then_in_configs_then_in_the_package(
