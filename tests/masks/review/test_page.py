@@ -87,7 +87,8 @@ def test_what_is_painted_is_stored_pixel_by_pixel_and_approved(page: Any, place:
     np.testing.assert_array_equal(read_levels(parked.shelf.read(edited)), wanted)
 
     page.keyboard.press("u")
-    page.wait_for_selector("text=shoe/0 <b>")
+    # in the heading: the message of the approval names the item too, before anything is taken back
+    page.wait_for_selector(".bar h1:has-text('shoe/0 <b>')")
     page.wait_for_selector(READY)
     assert record_of(parked).state == "parked"
 
