@@ -53,7 +53,7 @@ def batch_of(
         pictures.append(seen.pixels)
         shares.append(coverage(seen))
         for _ in range(CAPTIONS):
-            phrases = choose_phrases(seen.things, rng, cache.things[index])
+            phrases = choose_phrases(seen.things, rng, seen.scene)
             ids, spans = encode(phrases, tokenizer)
             captions.append(ids)
             targets.append(target_of(seen, phrases, spans))

@@ -37,7 +37,7 @@ from pipeline.embedded.train.matching import (
 )
 from pipeline.embedded.train.phrases import ALIKE, absent_phrases, called, choose_phrases
 from pipeline.embedded.train.run import averaged
-from pipeline.embedded.train.views import shapes_at, view
+from pipeline.embedded.train.views import SECOND, shapes_at, view
 from pipeline.errors import WeightsMissing
 
 
@@ -87,12 +87,25 @@ def test_views_keep_boxes_on_their_things(cache, shape):
     assert checked > 10
 
 
+def test_some_views_are_far_away_and_some_show_two_scenes(cache):
+    views = [view(cache, 0, np.random.default_rng(seed), (128, 128)) for seed in range(60)]
+    pairs = [seen for seen in views if any(number >= SECOND for thing in seen.scene for number in thing.labels)]
+    assert 2 <= len(pairs) <= 20
+    for seen in pairs:
+        for thing, (x, *_) in zip(seen.things, seen.boxes, strict=True):
+            columns = np.isin(seen.labels, thing.labels).nonzero()[1]
+            assert abs(columns.mean() / seen.labels.shape[1] - x) < 0.25
+    alone = [seen for seen in views if seen.scene and max(map(max, (t.labels for t in seen.scene))) < SECOND]
+    largest = [float(seen.boxes[:, 2:].prod(axis=1).max(initial=0)) for seen in alone]
+    assert min(largest) < 0.6 * float(np.median(largest))
+
+
 def test_cells_say_which_kind_covers_them(cache):
     seen = view(cache, 0, np.random.default_rng(2), (128, 128))
     shares = coverage(seen)
     assert shares.shape == (16, 16, len(KINDS))
     thing = next(t for t in seen.things if t.name in KINDS)
-    share = np.isin(seen.labels, thing.labels).mean()
+    share = np.isin(seen.labels, [number for t in seen.things if t.name == thing.name for number in t.labels]).mean()
     assert shares[..., KINDS.index(thing.name)].mean() == pytest.approx(share, abs=1e-6)
 
 
