@@ -94,7 +94,7 @@ def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> It
         changes = _failure(error, _trace(work, record, error))
     executed.update(way.executed)
     known = {"source_digest": way.__dict__.get("digest"), "timings": way.timings, "attempts": 0}
-    return _end(work, record, {**known, **changes})
+    return _end(work, record, {**known, **changes, **_anew(record, changes)})
 
 
 def _finish(way: ItemWay) -> dict[str, Any]:
@@ -110,6 +110,13 @@ def _finish(way: ItemWay) -> dict[str, Any]:
     address = join(way.work.folder, "pictures", ending.name)
     write_file(address, ending.data)
     return {**fields, "state": ItemState.ACCEPTED, "reason": None, "error": None, "output": address}
+
+
+def _anew(record: Record, changes: dict[str, Any]) -> dict[str, Any]:
+    """Keys and scores without those of the item's last end: of a picture that it no longer has, of another photo."""
+    keys = dict.fromkeys(record.keys) | dict(changes.get("keys", {}))
+    scores = {name: None for name in record.scores if name != "review"} | dict(changes.get("scores", {}))
+    return {"keys": keys, "scores": scores}
 
 
 def _failure(error: Exception, reason: str) -> dict[str, Any]:

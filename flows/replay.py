@@ -17,7 +17,6 @@ from pipeline.files.address import read_file
 from pipeline.files.ledger import Ledger, Record
 from pipeline.files.picture import decode_picture
 from pipeline.files.store import Store
-from pipeline.types import ItemState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +71,8 @@ def replay(address: BatchAddress, sku: str, view: str | None = None) -> Replayed
     if source_digest(record.address, work.store)[0] != record.source_digest:
         raise ItemError(f"{record.address} is another photo than when {work.id} ran: put the old one back")
     with tempfile.TemporaryDirectory(prefix="seamline-replay-") as folder:
-        # Approved: the verdict was given already, by the batch or by a person.
-        way = ItemWay(replace(work, store=Store(folder)), replace(record, state=ItemState.APPROVED))
+        way = ItemWay(replace(work, store=Store(folder)), record)
+        way.for_show = True  # the verdict was given already, by the batch or by a person
         changes = _changes(work, record, way.keys.named())
         ending = walk(way)
     before = read_file(record.output)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows.stages import walk
 from flows.way import ItemWay
 from flows.workplace import BatchAddress, open_workplace
@@ -13,7 +11,6 @@ from pipeline.errors import ItemError, ModelError
 from pipeline.files.ledger import Batch, Record
 from pipeline.files.picture import decode_picture, encode_picture
 from pipeline.files.preview import shrink
-from pipeline.types import ItemState
 
 LONGEST_PX = 1600
 """Of the picture that is shown."""
@@ -24,8 +21,8 @@ def rerun_from(runs: str, ledger: str) -> Rerun:
 
     def rerun(batch: Batch, record: Record, revision: Revision | None) -> Outcome:
         work = open_workplace(BatchAddress(runs=runs, ledger=ledger, batch=batch.id))
-        # As if it were approved: a doubtful mask shall not be parked again, it is being looked at.
-        way = ItemWay(work, replace(record, state=ItemState.APPROVED))
+        way = ItemWay(work, record)
+        way.for_show = True
         way.__dict__["word"] = revision  # in place of what the shelf says
         seen = record.keys.get("subject")
         way.found = seen if seen and work.store.has(seen) else None

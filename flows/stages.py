@@ -14,7 +14,7 @@ from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
 from flows.places import place_painter
 from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address, uses_generator
-from masks.shelf_use import stale_words, subject_from, trusts
+from masks.shelf_use import has_passed, stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name
 from pipeline.files.picture import decode_picture, read_bytes, read_picture
@@ -44,23 +44,27 @@ def walk(way: ItemWay) -> Ending:
     confidence = float(found.meta["confidence"])
     stale = stale_words(way.shelf, way.item.sku, way.item.view, way.place)
     scores = {"finder": found.meta["finder"], "reasons": [*found.meta["reasons"], *stale]}
-    approved = way.record.state is ItemState.APPROVED
-    if confidence < way.recipe.subject.park_below and not approved and not trusts(way.word, found.key):
+    trusted = way.for_show or way.record.state is ItemState.APPROVED or trusts(way.word, found.key)
+    if confidence < way.recipe.subject.park_below and not trusted:
         reason = f"mask confidence {confidence:.2f} is under park_below {way.recipe.subject.park_below:g}"
         return _parked(way, found, reason, scores)
     if way.recipe.kind == "garment":
         composed = restage(way, found, enlarger)
-        if composed.meta["problems"]:
-            scores |= {"notes": composed.meta["notes"], **composed.meta["measures"]}
-            return _parked(way, found, "; ".join(composed.meta["problems"]), scores, composed)
     else:
         composed = way.stage("compose", way.keys.compose, lambda: _compose(way, found))
+    problems = composed.meta.get("problems", [])
+    notes: list[Json] = [*composed.meta["notes"]]
+    scores |= {"notes": notes, **composed.meta["measures"]}
+    passed = has_passed(way.word, composed.digest("image.png"))
+    if problems and not passed and not way.for_show:
+        return _parked(way, found, "; ".join(problems), scores, composed)
     exported = way.stage("export", way.keys.export, lambda: _export(way, composed))
     checked = way.stage("checks", way.keys.checks, lambda: _check(way, composed, exported))
-    scores |= {"notes": [*composed.meta["notes"], *exported.meta["notes"], *checked.meta["notes"]]}
-    scores |= composed.meta["measures"]
-    if checked.meta["errors"] and not approved:
-        return _parked(way, found, "the finished picture: " + "; ".join(checked.meta["errors"]), scores)
+    notes += [*exported.meta["notes"], *checked.meta["notes"]]
+    errors = [*problems, *checked.meta["errors"]]
+    if errors and not passed and not way.for_show:
+        return _parked(way, found, "the finished picture: " + "; ".join(errors), scores, composed)
+    notes += _overruled(way, errors, passed=passed)
     preview = _preview(way, found, exported, composed)
     name = file_name(way.marketplace, way.item.sku, way.item.view, file_format=exported.meta["file_format"])
     return Ending(
@@ -72,8 +76,20 @@ def walk(way: ItemWay) -> Ending:
     )
 
 
+def _overruled(way: ItemWay, errors: list[str], *, passed: bool) -> list[str]:
+    """What the checks say of a picture that is finished all the same."""
+    if not errors:
+        return []
+    said = f"approved by {way.word.note.by} as it is" if passed and way.word is not None else "would be parked"
+    return [f"{said}: {error}" for error in errors]
+
+
 def _parked(
-    way: ItemWay, found: Result, reason: str, scores: Mapping[str, Json], composed: Result | None = None
+    way: ItemWay,
+    found: Result,
+    reason: str,
+    scores: Mapping[str, Json],
+    composed: Result | None = None,
 ) -> Ending:
     preview = _preview(way, found, None, composed)
     made = {"compose": composed.key} if composed is not None else {}
@@ -236,11 +252,14 @@ def source_preview(way: ItemWay) -> dict[str, str]:
 
 
 def _preview(way: ItemWay, found: Result, exported: Result | None, composed: Result | None = None) -> Result:
-    from pipeline.files.preview import previews
+    from pipeline.files.codec import decode_image
+    from pipeline.files.preview import encode_preview, previews
 
     def make() -> Made:
         finished = decode_picture(exported.read("picture"), "the finished picture").image if exported else None
         files = previews(way.picture.image, _subject(found).alpha, finished)
+        if composed is not None and exported is None:
+            files["taken.jpg"] = encode_preview(decode_image(composed.read("image.png")))
         if composed is not None and way.recipe.kind == "garment":
             files |= garment_previews(composed, way.picture.image, _subject(found).alpha)
         return files, None

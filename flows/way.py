@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSIONS = {"subject": 3, "figure": 2, "paint": 2, "place": 1, "compose": 1, "export": 1, "checks": 1, "preview": 1}
+VERSIONS = {"subject": 3, "figure": 2, "paint": 2, "place": 1, "compose": 1, "export": 1, "checks": 1, "preview": 2}
 """Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
 
 Made = tuple[dict[str, bytes], Json]
@@ -68,6 +68,7 @@ class ItemWay:
         self.timings: dict[str, float] = {}
         self._bytes: bytes | None = None
         self.found: str | None = None  # key of a found mask that is taken as it is, whatever the recipe would find now
+        self.for_show = False  # brought to its picture whatever mask and checks are worth: to be looked at or compared
 
     @cached_property
     def recipe(self) -> Recipe:

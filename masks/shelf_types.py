@@ -71,7 +71,8 @@ class Note:
     """What is written down with a mask: who, why, for which item, and what the finder thought of its own.
 
     ``confidence`` (in [0, 1]) and ``finder`` are those of the mask that the person saw; ``subject_key`` is that
-    mask's result in the store.
+    mask's result in the store. ``picture`` is the SHA-256 of the composed picture that the item was parked for, empty
+    where it was parked for its mask.
     """
 
     kind: RevisionKind
@@ -84,6 +85,7 @@ class Note:
     confidence: float | None = None
     finder: str = ""
     subject_key: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from masks.shelf import Place, Revision, RevisionKind, Shelf
+from masks.shelf_types import IN_FORCE
 from pipeline.types import Picture, Subject
 
 
@@ -24,6 +25,12 @@ def subject_from(shelf: Shelf, revision: Revision, picture: Picture) -> Subject:
 def trusts(word: Revision | None, subject_key: str) -> bool:
     """Whether a person has approved the very mask that ``subject_key`` names, in this batch or an earlier one."""
     return word is not None and word.kind is RevisionKind.APPROVED and word.note.subject_key == subject_key
+
+
+def has_passed(word: Revision | None, picture: str) -> bool:
+    """Whether a person has approved the very picture whose SHA-256 is ``picture``, whatever the checks say of it."""
+    passes = word is not None and word.kind in (RevisionKind.APPROVED, *IN_FORCE)
+    return passes and word is not None and word.note.picture == picture
 
 
 def stale_words(shelf: Shelf, sku: str, view: str, place: Place) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from pipeline.files.recipe import Recipe
 from pipeline.files.store import Result, Store
 from pipeline.types import ItemState, Size
 
-PREVIEWS = ("source", "mask", "result")
+PREVIEWS = ("source", "mask", "result", "taken")
 REVIEWED = (ItemState.APPROVED, ItemState.REJECTED, ItemState.PENDING, ItemState.ACCEPTED)
 """States in which an item with a verdict may be."""
 REDO_FINDERS = ("backdrop", "person")
@@ -124,7 +124,7 @@ class Desk:
         return self._photo(record.address, record.source_digest or "", f"{record.sku}/{record.view}")
 
     def preview(self, record: Record, name: str) -> bytes:
-        """A JPEG preview: ``source``, ``mask`` or ``result``. Raises Missing."""
+        """A JPEG preview: ``source``, ``mask``, ``result``, or ``taken``, which is not finished. Raises Missing."""
         result = self._result(record, "preview")
         if result is None or f"{name}.jpg" not in result.names:
             raise Missing(f"{record.sku}/{record.view} has no preview {name!r}")
@@ -205,6 +205,7 @@ class Desk:
             self.shelf.save(sheet.place, note, base=base, mask_of=keep)
 
     def _note(self, record: Record, kind: RevisionKind, by: str, why: str) -> Note:
+        composed = self._result(record, "compose")
         return Note(
             kind=kind,
             by=by,
@@ -216,6 +217,7 @@ class Desk:
             confidence=record.confidence,
             finder=str(record.scores.get("finder", "")),
             subject_key=record.keys.get("subject", ""),
+            picture=composed.digest("image.png") if composed else "",
         )
 
     def _place(self, batch: Batch, record: Record) -> Place:

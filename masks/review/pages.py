@@ -109,6 +109,7 @@ def _card(batch: Batch, record: Record) -> Mapping[str, Any]:
         "verdict_at": (record.verdict_at or "")[:16].replace("T", " "),
         "why": str(said.get("why", "")),
         "why_by": str(said.get("by", "")),
+        "shown": "taken" if "compose" in record.keys and record.output is None else "mask",
         "version": (record.keys.get("preview") or "0")[:12],
     }
 

@@ -156,8 +156,9 @@ class Ledger:
     def update(self, batch: str, sku: str, view: str, **fields: Any) -> Record:
         """Change fields of one record in one transaction, and return it as it now is.
 
-        ``keys``, ``scores`` and ``timings`` are merged into what is there, every other field is replaced. Raises
-        SeamlineError for an unknown field, an unknown item or a state that may not follow the present one.
+        ``keys``, ``scores`` and ``timings`` are merged into what is there (an entry of None takes one out), every
+        other field is replaced. Raises SeamlineError for an unknown field, an unknown item or a state that may not
+        follow the present one.
         """
         return self.update_many(batch, [(sku, view, fields)])[0]
 

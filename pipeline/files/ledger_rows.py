@@ -100,7 +100,8 @@ def change(connection: Connection, batch: str, sku: str, view: str, fields: Mapp
     old = find(connection, batch, sku, view, lock=True)
     values: dict[str, Any] = dict(fields)
     for name in _MERGED.intersection(fields):
-        values[name] = {**getattr(old, name), **fields[name]}
+        merged = {**getattr(old, name), **fields[name]}
+        values[name] = {key: value for key, value in merged.items() if value is not None}
     if "state" in values:
         values["state"] = ItemState(values["state"])
         check_transition(sku, view, old.state, values["state"])

@@ -52,6 +52,11 @@ def mask_overlay(image: Image, alpha: Alpha, longest_px: int = PREVIEW_PX) -> Im
     return np.asarray(shown, dtype=np.uint8)
 
 
+def encode_preview(image: Image) -> bytes:
+    """JPEG of one picture at preview size."""
+    return encode_picture(shrink(image), file_format="jpeg", quality=85)
+
+
 def previews(image: Image, alpha: Alpha | None, finished: Image | None) -> dict[str, bytes]:
     """JPEG previews of one item: ``source.jpg``, and ``mask.jpg`` and ``result.jpg`` where there is one."""
     shown = {"source.jpg": shrink(image)}

@@ -41,7 +41,7 @@ _SHOTS = (("source", "Source", "not readable"), ("mask", "Mask", "no mask"), ("r
 _FURTHER = (
     ("controls", "Control maps"),
     ("candidates", "Candidates and their merit, the taken one framed"),
-    ("taken", "The taken candidate, not published"),
+    ("taken", "What was made, not published"),
     ("joins", "Joins, three times enlarged"),
 )
 """Pictures of kinds that generate; shown where they exist."""

@@ -84,13 +84,21 @@ class Result:
         """Bytes of all files together."""
         return sum(payload.size for payload in self.payloads.values())
 
+    def digest(self, name: str) -> str:
+        """SHA-256 of one file's bytes. Raises StoreError for a file that the result does not have."""
+        return self._payload(name).sha256
+
     def read(self, name: str) -> bytes:
         """The bytes of one file, checked against their digest. Raises DamagedResult after removing the result."""
+        payload = self._payload(name)
+        if name not in self._bytes:
+            self._bytes[name] = self.store.read_payload(self.key, payload)
+        return self._bytes[name]
+
+    def _payload(self, name: str) -> Payload:
         if name not in self.payloads:
             raise StoreError(f"result {self.key} has no file {name!r}; it has {', '.join(self.names) or 'none'}")
-        if name not in self._bytes:
-            self._bytes[name] = self.store.read_payload(self.key, self.payloads[name])
-        return self._bytes[name]
+        return self.payloads[name]
 
 
 class Store:

@@ -12,9 +12,11 @@ from PIL import Image as Pillow
 from flows.items import process_chunk
 from flows.planning import plan_batch
 from flows.way import ItemWay
-from flows.workplace import open_workplace
+from flows.workplace import locate_runs, open_files, open_workplace
+from masks.review.desk import Desk
+from masks.shelf import shelf_of
 from pipeline.embedded.render import worn_pair
-from pipeline.files.ledger import Record
+from pipeline.files.ledger import Record, Verdict
 from pipeline.files.picture import decode_picture
 from pipeline.files.provenance import read_provenance
 from pipeline.files.recipe import Recipe, load_recipe
@@ -105,3 +107,23 @@ def test_what_a_buyer_would_reject_is_parked_with_its_reason(worn: Callable[...,
     assert record.output is None
     assert record.reason is not None
     assert any(word in record.reason for word in ("person", "face", "joints", "body")), record.reason
+
+
+@pytest.mark.slow
+def test_a_parked_picture_that_a_person_approves_is_published_as_it_is(worn: Callable[..., Recipe]) -> None:
+    recipe = worn("generate.checkpoint=inpaint-embedded", "generate.steps=4")
+    record, _ = ended(recipe)
+    assert record.state is ItemState.PARKED
+    runs, url = locate_runs(recipe)
+    ledger, store = open_files(runs, url)
+    desk = Desk(ledger, store, shelf_of(runs))
+    sheet = desk.sheet(record.batch, record.sku, record.view)
+    desk.judge(sheet, Verdict.APPROVED, base=sheet.base, by="anna")
+    after, executed = ended(recipe)
+    assert after.state is ItemState.ACCEPTED, after.reason
+    assert after.keys["compose"] == record.keys["compose"], "the picture that was seen"
+    assert set(executed) == {"export", "checks", "preview"}
+    assert f"approved by anna as it is: {str(record.reason).split('; ')[0]}" in after.scores["notes"]
+    plan = plan_batch(recipe)
+    assert plan is not None
+    assert plan.todo == 0, "then there is nothing to do"

@@ -147,3 +147,52 @@ def test_a_mask_given_later_mends_an_item_in_which_nothing_was_found(make_recipe
     desk.shelf.save(place_of(str(empty.source_digest)), note, base=0, mask=write_levels(levels))
     assert run(recipe).did.items == 1
     assert records(desk, batch)["empty"].state is ItemState.ACCEPTED
+
+
+TOO_SMALL = ("export.marketplace=amazon", "export.longest_px=1000", "upscale.max_growth=1")
+"""Pictures that break the marketplace's rules: the photos are small and may not grow."""
+
+
+def test_a_picture_that_was_approved_is_published_whatever_the_checks_say(make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(DOUBT, *TOO_SMALL)
+    batch = run(recipe).batch
+    desk = desk_of(recipe)
+    first, second, third = records(desk, batch).values()
+    paint(desk, batch, second)
+    for record in (first, second):
+        judge(desk, batch, record, Verdict.APPROVED)
+    run(recipe)
+    seen = records(desk, batch)
+    for sku in (first.sku, second.sku):
+        assert seen[sku].state is ItemState.PARKED, seen[sku].reason  # the mask was approved, the picture not yet seen
+        assert str(seen[sku].reason).startswith("the finished picture: ")
+        assert desk.preview(seen[sku], "taken")[:2] == b"\xff\xd8", "the reviewer sees what was made"
+        judge(desk, batch, seen[sku], Verdict.APPROVED)
+    run(recipe)
+    after = records(desk, batch)
+    assert [after[one.sku].state for one in (first, second, third)] == ["accepted", "accepted", "parked"]
+    assert any(str(note).startswith("approved by anna as it is: ") for note in after[first.sku].scores["notes"])
+    assert run(recipe).did.items == 0, "then there is nothing to do"
+
+    other = make_recipe(DOUBT, *TOO_SMALL, "background.color=#f7f7f7")
+    later = records(desk, run(other).batch)[first.sku]
+    assert later.state is ItemState.PARKED, "another picture, which nobody has seen"
+    assert str(later.reason).startswith("the finished picture: ")
+
+
+def test_a_parked_item_keeps_nothing_of_an_earlier_picture(make_recipe: MakeRecipe, photos: Path) -> None:
+    from PIL import Image
+
+    recipe = make_recipe()
+    batch = run(recipe).batch
+    desk = desk_of(recipe)
+    assert records(desk, batch)["shoe0"].state is ItemState.ACCEPTED
+    far_away = np.full((120, 96, 3), 236, np.uint8)
+    far_away[60:66, 40:44] = (30, 60, 90)
+    Image.fromarray(far_away).save(photos / "shoe0.png")
+    run(recipe)
+    after = records(desk, batch)["shoe0"]
+    assert after.state is ItemState.PARKED
+    assert set(after.keys) == {"subject", "preview"}
+    assert "fill" not in after.scores
+    assert run(recipe).did.items == 0, "an item that waits is not done again"
