@@ -44,9 +44,11 @@ def _fixed(way: ItemWay) -> Detector:
 def _tuned(way: ItemWay) -> Detector:
     """Phrases are names of one thing, but for a garment: there each names a thing of the outfit."""
     from masks.find import Detected
+    from masks.priors import priors_of
 
     wanted = way.recipe.subject
     options: dict[str, Any] = {
+        "priors": priors_of(wanted.usual_area, wanted.usual_aspect),
         "exclude": wanted.exclude,
         "floors": wanted.floors,
         "parts": wanted.parts,

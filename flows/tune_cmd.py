@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flows.siblings import approved_shapes, learned
 from flows.sources import source_digest
 from flows.workplace import locate_runs, open_files
 from masks import ops
 from masks.evidence import Evidence, Made
+from masks.priors import priors_of
+from masks.shelf import shelf_of
 from masks.shelf_formats import read_any
 from masks.tuned import phrases_to_ask
 from masks.tuning import sweep
@@ -76,7 +79,7 @@ def tune(
     """
     began = time.perf_counter()
     runs, url = locate_runs(recipe)
-    _, store = open_files(runs, url)
+    ledger, store = open_files(runs, url)
     bench = _Bench(recipe, store, truth)
     items = list(read_catalog(recipe.catalog, runs=runs))
     photos = list(_photos(bench, spread(items, sample)))
@@ -92,6 +95,7 @@ def tune(
         skipped=tuple(bench.skipped),
         seconds=time.perf_counter() - began,
         networks=bench.detected,
+        habits=learned(approved_shapes(ledger, shelf_of(runs), recipe.name)),
     )
     address = output or join(runs, recipe.name, "tuning-sheet.html")
     write_file(address, render_sheet(head, photos).encode())
@@ -131,7 +135,13 @@ def _photo(bench: _Bench, item: Item) -> TunedPhoto:
     bench.detected += bench.ran["scores"] > before
     embedding = evidence.embedding(digest, opened)
     tuned = evidence.tuned(
-        digest, opened, wanted.phrases, exclude=wanted.exclude, floors=wanted.floors, parts=wanted.parts
+        digest,
+        opened,
+        wanted.phrases,
+        exclude=wanted.exclude,
+        floors=wanted.floors,
+        parts=wanted.parts,
+        priors=priors_of(wanted.usual_area, wanted.usual_aspect),
     )
     truth = _truth(bench, item, raw)
     merged = wanted.parts == "merged"

@@ -273,6 +273,8 @@ _DETECTOR_FIELDS = {
     "floors",
     "parts",
     "every_word",
+    "usual_area",
+    "usual_aspect",
 }
 
 

@@ -52,12 +52,16 @@ def closed(mask: Mask, px: float) -> Mask:
     return shrink(grow(mask, px), px) | mask
 
 
-def minus(mask: Mask, unwanted: Mask, shrink_px: float = 0.0) -> Mask:
-    """The mask without another one that is shrunk by ``shrink_px`` first.
+RIM = 0.002
+"""Share of the longer side by which an unwanted thing is eroded before it is cut out."""
+
+
+def minus(mask: Mask, unwanted: Mask, shrink_px: float | None = None) -> Mask:
+    """The mask without another one that is shrunk first, by ``RIM`` of the longer side unless pixels are given.
 
     Hair and hands are cut out of a garment eroded, so that no rim of the garment is lost to a generous mask.
     """
-    rest: Mask = mask & ~shrink(unwanted, shrink_px)
+    rest: Mask = mask & ~shrink(unwanted, RIM * max(mask.shape) if shrink_px is None else shrink_px)
     return rest
 
 

@@ -7,7 +7,7 @@ studio frames its dresses alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,12 @@ class Prior:
 def _between(low: float, high: float) -> Normal:
     """A default that holds 95 % of its values between two bounds."""
     return Normal(mean=float(np.log(low * high) / 2), spread=float(np.log(high / low) / 4))
+
+
+def _range(normal: Normal) -> tuple[float, float]:
+    """The bounds between which a distribution has 95 % of its values; the inverse of ``_between``."""
+    low, high = np.exp(normal.mean - 2 * normal.spread), np.exp(normal.mean + 2 * normal.spread)
+    return float(f"{low:.3g}"), float(f"{high:.3g}")
 
 
 def _worn(area: tuple[float, float], aspect: tuple[float, float], zone: tuple[float, float]) -> Prior:
@@ -150,6 +156,21 @@ def learn_prior(phrase: str, siblings: Sequence[Shape]) -> Prior:
         worn=default.worn,
         is_figure=default.is_figure,
     )
+
+
+def usual(prior: Prior) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A prior in a recipe's words: between what shares of the picture, and what proportions, 95 in 100 lie."""
+    return _range(prior.area), _range(prior.aspect)
+
+
+def priors_of(areas: Mapping[str, Sequence[float]], aspects: Mapping[str, Sequence[float]]) -> dict[str, Prior]:
+    """The priors that a recipe gives, by class word (``class_of``); what it leaves out is the class's default."""
+    given = {class_of(phrase): default_prior(phrase) for phrase in (*areas, *aspects)}
+    for phrase, bounds in areas.items():
+        given[class_of(phrase)] = replace(given[class_of(phrase)], area=_between(bounds[0], bounds[1]))
+    for phrase, bounds in aspects.items():
+        given[class_of(phrase)] = replace(given[class_of(phrase)], aspect=_between(bounds[0], bounds[1]))
+    return given
 
 
 def _joined(default: Normal, values: Sequence[float]) -> Normal:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from masks import ops
 from masks.detect import Boxes, Detected, Detector, boxes_at, detect, load_detector
 from masks.detectors.boxes import box_iou
 from masks.detectors.captions import clean_phrase
@@ -32,8 +33,8 @@ def masks_of_boxes(
         model: a loaded segmenter.
         embedding: the picture's embedding.
         found: boxes of wanted and unwanted phrases.
-        exclude: which of their phrases are unwanted: their masks are cut out of the wanted ones, and a wanted box
-            that an unwanted one claims with a better score is dropped, because its label is not the class.
+        exclude: which of their phrases are unwanted: their masks, eroded a little, are cut out of the wanted ones, and
+            a wanted box that an unwanted one claims with a better score is dropped: its label is not the class.
         contest_iou: overlap from which two boxes are about the same thing.
         predicted: the segmenter's answers to all of these boxes, if they are known.
 
@@ -54,7 +55,7 @@ def masks_of_boxes(
     taken = predicted.masks[unwanted[keep]].any(axis=0)
     things = [
         Detected(
-            mask=predicted.masks[at] & ~taken,
+            mask=ops.minus(predicted.masks[at], taken),
             box=_whole_pixels(found.boxes[index], embedding.size),
             score=float(found.scores[index]),
             phrase=found.phrases[index],

@@ -62,6 +62,23 @@ class TunedPhoto:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Habit:
+    """What the approved masks of a class measure in this catalog.
+
+    Attributes:
+        word: the class word.
+        count: of approved masks.
+        area: share of the picture, the range of 95 in 100.
+        aspect: width over height, likewise.
+    """
+
+    word: str
+    count: int
+    area: tuple[float, float]
+    aspect: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SheetHead:
     """What stands above the sheet: names, how many photos of how many, skipped ones in words."""
 
@@ -74,6 +91,7 @@ class SheetHead:
     skipped: tuple[str, ...] = ()
     seconds: float = 0.0
     networks: int = 0
+    habits: tuple[Habit, ...] = ()
 
 
 def render_sheet(head: SheetHead, photos: Sequence[TunedPhoto]) -> str:
@@ -89,7 +107,7 @@ def render_sheet(head: SheetHead, photos: Sequence[TunedPhoto]) -> str:
         hidden=len(photos) - len(shown),
         count=len(photos),
         advice=advice,
-        patch=patch(advice, photos),
+        patch=patch(advice, photos, head.habits),
         verdict=verdict(advice, points, photos),
         chart=chart(points, advice, photos[0].fixed),
         phrases=_by_phrase(photos),
@@ -108,9 +126,9 @@ def columns_of(points: Sequence[Point], photos: Sequence[TunedPhoto]) -> list[fl
     return sorted({*there, *empty, *own})
 
 
-def patch(advice: Advice, photos: Sequence[TunedPhoto]) -> str:
+def patch(advice: Advice, photos: Sequence[TunedPhoto], habits: Sequence[Habit] = ()) -> str:
     """The YAML to put into the recipe, and rows of the catalog that want another threshold."""
-    lines = ["subject:", f"  box_threshold: {advice.threshold:.2f}"]
+    lines = ["subject:", f"  box_threshold: {advice.threshold:.2f}", *_learned(habits)]
     own = [photo for photo in photos if _differs(photo, advice.threshold)]
     if own:
         lines += ["", "# rows that want their own, in a catalog's column box_threshold:"]
@@ -118,6 +136,20 @@ def patch(advice: Advice, photos: Sequence[TunedPhoto]) -> str:
         lines += [f"#   and {len(own) - 20} more"] if len(own) > 20 else []
         lines += ["# or let each photo choose:", "#   box_threshold: auto"]
     return "\n".join(lines)
+
+
+def _learned(habits: Sequence[Habit]) -> list[str]:
+    """The fields that tell `auto` what is usual in this catalog."""
+    if not habits:
+        return []
+    counts = ", ".join(f"{habit.count} of {habit.word}" for habit in habits)
+    areas = ", ".join(f"{habit.word}: [{habit.area[0]:g}, {habit.area[1]:g}]" for habit in habits)
+    aspects = ", ".join(f"{habit.word}: [{habit.aspect[0]:g}, {habit.aspect[1]:g}]" for habit in habits)
+    return [
+        f"  # learned from approved masks of this catalog ({counts}); box_threshold: auto reads it:",
+        f"  usual_area: {{{areas}}}",
+        f"  usual_aspect: {{{aspects}}}",
+    ]
 
 
 def _differs(photo: TunedPhoto, threshold: float) -> bool:

@@ -37,6 +37,17 @@ def _no_variables(value: str) -> str:
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _rising(value: list[float]) -> list[float]:
+    if value[0] >= value[1]:
+        raise ValueError(f"the first number must be the smaller one, as in [0.1, 0.4]; got {value}")
+    return value
+
+
+Range = Annotated[
+    list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=2, max_length=2), AfterValidator(_rising)
+]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#ffffff"])]
 Address = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_variables)]
 Phrase = Annotated[str, Field(min_length=1, max_length=100)]
@@ -119,6 +130,10 @@ class SubjectSection(Section):
         dict[Phrase, Annotated[float, Field(ge=0.01, le=0.99)]], Field(max_length=20, examples=["{dress: 0.35}"])
     ] = {}
     """Least detector score of single phrases, under `auto` too: `{dress: 0.35}`."""
+    usual_area: Annotated[dict[Phrase, Range], Field(max_length=20, examples=["{dress: [0.1, 0.4]}"])] = {}
+    """Share of the photo that things of a class cover in this catalog, for `auto`; `make tune` learns it."""
+    usual_aspect: Annotated[dict[Phrase, Range], Field(max_length=20, examples=["{dress: [0.3, 0.7]}"])] = {}
+    """Width over height of things of a class in this catalog, for `auto`; `make tune` learns it."""
     parts: Literal["best", "merged"] = "best"
     """`best`: the one best thing is the product; `merged`: all that are found together (a pair of shoes, a set)."""
     text_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.25

@@ -201,6 +201,13 @@ def test_unwanted_pixels_are_cut_out_eroded() -> None:
     assert not ops.minus(hand, garment).any()
 
 
+def test_an_unwanted_thing_is_eroded_by_a_share_of_the_picture():
+    garment, hand = np.ones((1000, 600), bool), np.zeros((1000, 600), bool)
+    hand[100:200, 100:200] = True
+    assert np.count_nonzero(~ops.minus(garment, hand)) == 96 * 96
+    assert np.count_nonzero(~ops.minus(garment, hand, 0)) == 100 * 100
+
+
 @settings(max_examples=40, deadline=None)
 @given(masks, st.integers(0, 6))
 def test_a_relaxed_silhouette_holds_the_mask_and_stays_within_reach(mask: Mask, px: int) -> None:
