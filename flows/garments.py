@@ -1,6 +1,8 @@
 """The stages of the kind `garment`: figure, paint, compose. Thin, as all stages are.
 
 subject -> figure -> paint (candidates, measured, the best one) -> compose -> ...
+
+What differs between the modes (keep, restyle) is in `flows.modes`.
 """
 
 from __future__ import annotations
@@ -8,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from flows.modes import MODES, prompt_for
 from flows.way import ItemWay, Made, item_seed
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
@@ -33,35 +38,10 @@ def garment_subject(way: ItemWay, detector: Detector | None) -> Subject:
 
 def restage(way: ItemWay, found: Result, enlarger: Enlarger) -> Result:
     """The composed picture of a garment on a generated person; ``problems`` in its meta say why it is not published."""
-    figure = way.stage("figure", way.keys.figure, lambda: _figure(way, found))
+    mode = MODES[way.recipe.garment.mode]
+    figure = way.stage("figure", way.keys.figure, lambda: mode.figure(way, found))
     painted = way.stage("paint", way.keys.paint, lambda: _paint(way, found, figure))
     return way.stage("compose", way.keys.compose, lambda: _compose(way, found, figure, painted, enlarger))
-
-
-def _figure(way: ItemWay, found: Result) -> Made:
-    from masks.figure import find_figure
-    from pipeline.files.codec import encode_arrays, encode_mask
-
-    figure = find_figure(way.picture.image, _subject(found).mask)
-    files = {"figure.png": encode_mask(figure.mask)}
-    if figure.joints is not None:
-        files["joints.npz"] = encode_arrays({"joints": figure.joints})
-    return files, {"pose": figure.source, "whole": figure.whole}
-
-
-def _plan(way: ItemWay, found: Result, figure: Result) -> Plan:
-    from pipeline.files.codec import decode_arrays, decode_mask
-    from pipeline.garment import make_plan
-
-    joints = decode_arrays(figure.read("joints.npz"))["joints"] if "joints.npz" in figure.names else None
-    mask = decode_mask(figure.read("figure.png"))
-    repaint = way.recipe.garment.repaint
-    try:
-        return make_plan(
-            way.picture, _subject(found), joints=joints, figure=mask, repaint=repaint, whole=figure.meta["whole"]
-        )
-    except ValueError as error:
-        raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
 
 
 def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
@@ -69,7 +49,8 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     from pipeline.files.codec import encode_image
     from pipeline.garment import draw_controls, native_size_of
 
-    plan, wanted = _plan(way, found, figure), way.recipe.garment
+    mode, wanted = MODES[way.recipe.garment.mode], way.recipe.garment
+    plan = mode.plan(way, found, figure)
     generator, left_out = _generator(way)
     controls = draw_controls(plan, list(generator_controls(way)), native_size_of(generator, plan))
     files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
@@ -88,19 +69,23 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
 
 
 def generator_controls(way: ItemWay) -> tuple[str, ...]:
-    """The recipe's controls that its checkpoint can read."""
+    """The recipe's controls that its checkpoint can read and its mode has maps for."""
     from pipeline.models.checkpoints import checkpoint
     from pipeline.models.generators import readable_controls
 
     can = readable_controls(checkpoint(way.recipe.generate.checkpoint, role="generator"))
-    return tuple(kind for kind in way.recipe.garment.controls if kind in can)
+    return tuple(kind for kind in _wanted(way) if kind in can)
+
+
+def _wanted(way: ItemWay) -> list[str]:
+    return [kind for kind in way.recipe.garment.controls if kind in MODES[way.recipe.garment.mode].controls]
 
 
 def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
     from pipeline.models.generators import load_generator
 
     wanted, kinds = way.recipe.generate.checkpoint, generator_controls(way)
-    missing = [kind for kind in way.recipe.garment.controls if kind not in kinds]
+    missing = [kind for kind in _wanted(way) if kind not in kinds]
     notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
     return load_generator(wanted, controls=kinds, accept_licence=way.recipe.accept_licence), notes
 
@@ -110,65 +95,49 @@ def _candidate(
 ) -> tuple[Image | None, dict[str, Any]]:
     """One candidate at the native size, with its measures; None and the reason if the model gave nothing."""
     from pipeline.errors import CheckFailed
-    from pipeline.garment import join, paint
+    from pipeline.garment import paint
     from pipeline.passes.inpaint import Wish
-    from pipeline.pixels.checks_garment import merit, problems
     from pipeline.pixels.geometry import box_size, resize_image
 
-    recipe = way.recipe
+    recipe, mode = way.recipe, MODES[way.recipe.garment.mode]
     wish = Wish(
-        prompt=_prompt(recipe), negative_prompt=recipe.generate.negative_prompt, seed=seed,
+        prompt=prompt_for(way), negative_prompt=recipe.generate.negative_prompt, seed=seed,
         steps=recipe.generate.steps, guidance=recipe.generate.guidance,
     )  # fmt: skip
     try:
         made = paint(generator, plan, wish, controls)
     except CheckFailed as error:
         return None, {"problems": [str(error)], "merit": -100.0}
-    measures = _measured(plan, join(plan, resize_image(made, box_size(plan.box))))
-    return made, {"problems": list(problems(measures)), "merit": merit(measures), **measures.flat()}
-
-
-def _measured(plan: Plan, result: Image) -> Any:
-    from masks.figure import look_at
-    from masks.garment import sharpened
-    from pipeline.garment import measure
-
-    regarmented = sharpened(result, plan.alpha >= 0.5)
-    return measure(plan, result, seen=look_at(result, plan.joints, plan.old), regarmented=regarmented)
-
-
-def _prompt(recipe: Recipe) -> str:
-    from pipeline.garment import prompt_of
-
-    wearing = recipe.garment.wearing or " and ".join(recipe.subject.phrases)
-    return prompt_of(person=recipe.garment.person, wearing=wearing, place=recipe.background.prompt or "")
+    judged = mode.judge(plan, mode.join(plan, resize_image(made, box_size(plan.box))))
+    return made, {"problems": list(judged.problems), "merit": judged.merit, **judged.measures}
 
 
 def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlarger: Enlarger) -> Made:
-    from pipeline.files.codec import decode_image, encode_image
-    from pipeline.garment import join
-    from pipeline.pixels.checks_garment import problems
+    from pipeline.files.codec import decode_image, encode_image, encode_mask
     from pipeline.pixels.geometry import box_size, resize_image
 
     tried, best = painted.meta["candidates"], painted.meta["best"]
     name, used = f"candidate-{best}.png", list[str]()
     if name not in painted.names:
         raise ItemError(f"{way.item.sku}/{way.item.view}: {'; '.join(tried[best]['problems'])}")
-    plan, made = _plan(way, found, figure), decode_image(painted.read(name))
+    mode, made = MODES[way.recipe.garment.mode], decode_image(painted.read(name))
+    plan = mode.plan(way, found, figure)
     size = box_size(plan.box)
     growth = max(size[0] / made.shape[0], size[1] / made.shape[1])
     grown = enlarger(way.recipe, used)(made, growth) if growth > 1 else made
-    result = join(plan, resize_image(grown, size))
-    measures = _measured(plan, result)
+    result = mode.join(plan, resize_image(grown, size))
+    judged = mode.judge(plan, result)
     notes = [*way.picture.notes, *painted.meta["notes"], *(f"enlarged by {one}" for one in used)]
     passed = sum(not one["problems"] for one in tried)
     notes.append(f"candidate {best + 1} of {len(tried)} was taken, {passed} passed")
     files = {"image.png": encode_image(result)}
     files |= {one: painted.read(one) for one in painted.names}
+    if not mode.carries:
+        files["kept.png"] = encode_mask(plan.core)
     meta = {
         "notes": notes,
-        "measures": {**measures.flat(), "candidates": len(tried), "candidates_passed": passed},
-        "problems": list(problems(measures)),
+        "measures": {**judged.measures, "candidates": len(tried), "candidates_passed": passed},
+        "problems": list(judged.problems),
         "candidates": tried,
         "best": best,
         "box": list(plan.box),
@@ -179,8 +148,11 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
 
 def garment_previews(composed: Result, photo: Image, alpha: Alpha) -> dict[str, bytes]:
     """The contact sheet's further pictures: control maps, candidates with their scores, the taken one, zoomed joins."""
-    from pipeline.files.codec import decode_image
+    from pipeline.files.codec import decode_image, decode_mask
     from pipeline.files.preview import garment_strips
+
+    if "kept.png" in composed.names:  # a garment that is exchanged must not be laid over its successors
+        alpha = decode_mask(composed.read("kept.png")).astype(np.float32)
 
     def pictures(prefix: str) -> list[tuple[str, Image]]:
         names = [name for name in composed.names if name.startswith(prefix)]
@@ -200,9 +172,3 @@ def garment_previews(composed: Result, photo: Image, alpha: Alpha) -> dict[str, 
 def _number(name: str) -> int:
     digits = "".join(filter(str.isdigit, name))
     return int(digits) if digits else -1
-
-
-def _subject(found: Result) -> Subject:
-    from pipeline.files.codec import unpack_subject
-
-    return unpack_subject(found)

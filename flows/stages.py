@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
+from flows.modes import MODES
 from flows.places import place_painter
 from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address, uses_generator
 from masks.shelf_use import has_passed, stale_words, subject_from, trusts
@@ -203,7 +204,7 @@ def _export(way: ItemWay, composed: Result) -> Made:
     before = read_provenance(read_bytes(way.item.address))
     provenance = Provenance(
         digital_source=combined_source(before.digital_source if before else None, composed.meta["digital_source"]),
-        generated_person=way.recipe.kind == "garment" or (before.generated_person if before else False),
+        generated_person=_person_is_made(way.recipe) or (before.generated_person if before else False),
         sku=way.item.sku,
         view=way.item.view,
         recipe=way.recipe.name,
@@ -222,6 +223,10 @@ def _export(way: ItemWay, composed: Result) -> Made:
     )
     meta = {"file_format": exported.file_format, "quality": exported.quality, "notes": list(exported.notes)}
     return {"picture": exported.data}, meta
+
+
+def _person_is_made(recipe: Recipe) -> bool:
+    return recipe.kind == "garment" and MODES[recipe.garment.mode].generates_person
 
 
 def _check(way: ItemWay, composed: Result, exported: Result) -> Made:

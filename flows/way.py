@@ -192,7 +192,9 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     from pipeline.models.checkpoints import checkpoint
 
     recipe, wanted = way.recipe, way.recipe.generate
-    figure = key_of("figure", None, [subject, way.digest])
+    mode = recipe.garment.mode
+    room = None if mode == "keep" else {"mode": mode, "relax": recipe.subject.relax}
+    figure = key_of("figure", room, [subject, way.digest])
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
     what = {
         "garment": recipe.garment.model_dump(mode="json"),

@@ -114,8 +114,18 @@ def leg_parts(skeleton: Skeleton, side: int) -> list[Part]:
     ]
 
 
-def draw_body(canvas: Canvas, skeleton: Skeleton, looks: Looks, *, bare_legs: bool = True) -> None:
-    """Legs (from the knee down if not ``bare_legs``), trunk, arms and neck; the head comes after the clothes."""
+def draw_body(
+    canvas: Canvas,
+    skeleton: Skeleton,
+    looks: Looks,
+    *,
+    bare_legs: bool = True,
+    hands: tuple[bool, bool] = (True, True),
+) -> None:
+    """Legs (from the knee down if not ``bare_legs``), trunk, arms and neck; the head comes after the clothes.
+
+    ``hands`` says of each side whether the arm has one.
+    """
     name = "mannequin" if looks.mannequin else "skin"
     u = skeleton.unit
     for side in (0, 1):
@@ -130,7 +140,8 @@ def draw_body(canvas: Canvas, skeleton: Skeleton, looks: Looks, *, bare_legs: bo
         widths=(0.036 * u, 0.0245 * u * skeleton.build.limbs, 0.0235 * u * skeleton.build.limbs),
         round_end=not looks.headless,
     )
-    trunk: list[Part] = [torso(skeleton), stem, *arm_parts(skeleton, 0), *arm_parts(skeleton, 1)]
+    arms = [part for side in (0, 1) for part in arm_parts(skeleton, side)[: None if hands[side] else 2]]
+    trunk: list[Part] = [torso(skeleton), stem, *arms]
     paint(canvas, trunk, looks.material, name, u, Dressing(shadow=0.2), blend=0.018)
     if looks.headless:
         cap = neck + head * np.float32(0.34)

@@ -38,24 +38,39 @@ def draw_garment(canvas: Canvas, skeleton: Skeleton, spec: GarmentSpec, way: Way
 
 
 def draw_arm_in_front(
-    canvas: Canvas, skeleton: Skeleton, spec: GarmentSpec | None, skin: Material, skin_name: str
+    canvas: Canvas,
+    skeleton: Skeleton,
+    spec: GarmentSpec | None,
+    skin: Material,
+    skin_name: str,
+    hands: tuple[bool, bool] = (True, True),
+    lowest: float = 0.02,
 ) -> None:
-    """Draw again the arms whose hands come back over the trunk, so that they lie on the cloth."""
+    """Draw again the arms whose hands come back over the trunk, so that they lie on the cloth.
+
+    ``hands`` says of each side whether the arm has one, ``lowest`` how far under the hips a hand lies on cloth.
+    """
     u = skeleton.unit
     for side in (0, 1):
         wrist = skeleton.joints[ARMS[side][2]] - skeleton.hips
         aside = abs(float(wrist @ skeleton.right)) / u
         raised = float(wrist @ skeleton.up) / u
-        if aside > 0.125 or raised < -0.02:
+        if aside > 0.125 or raised < -lowest:
             continue
-        _redraw_arm(canvas, skeleton, side, spec, skin, skin_name)
+        parts = arm_parts(skeleton, side)[1 : None if hands[side] else 2]
+        _redraw_arm(canvas, skeleton, side, parts, spec, skin, skin_name)
 
 
 def _redraw_arm(
-    canvas: Canvas, skeleton: Skeleton, side: int, spec: GarmentSpec | None, skin: Material, skin_name: str
+    canvas: Canvas,
+    skeleton: Skeleton,
+    side: int,
+    parts: Sequence[Part],
+    spec: GarmentSpec | None,
+    skin: Material,
+    skin_name: str,
 ) -> None:
     u = skeleton.unit
-    parts: Sequence[Part] = arm_parts(skeleton, side)[1:]
     paint(canvas, parts, skin, skin_name, u, Dressing(shadow=0.45), blend=0.010)
     if spec is None or spec.sleeve <= 0.75:
         return

@@ -13,6 +13,7 @@ from pipeline.embedded.cloth import BOTTOMS, TOPS, GarmentSpec
 from pipeline.embedded.figure import HAIR_STYLES, Looks
 from pipeline.embedded.footwear import SHOES, ShoeSpec
 from pipeline.embedded.palette import DENIM, DYES, HAIR, SKINS, rgb
+from pipeline.embedded.patterns import PATTERNS
 from pipeline.embedded.scene import random_garment, random_looks
 
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -89,10 +90,15 @@ def _looks(text: str, rng: np.random.Generator) -> Looks:
     return looks
 
 
+def _before(text: str, kind: str) -> str:
+    """The up to three words before ``kind``."""
+    before = re.search(rf"((?:[\w-]+ ){{1,3}}){re.escape(kind)}\b", text)
+    return before.group(1) if before else ""
+
+
 def _colored(text: str, kind: str, colors: Mapping[str, str]) -> str | None:
     """The colour that stands within three words before ``kind``."""
-    before = re.search(rf"((?:[\w-]+ ){{1,3}}){re.escape(kind)}\b", text)
-    return named(before.group(1), colors) if before else None
+    return named(_before(text, kind), colors)
 
 
 def _garment(text: str, kinds: tuple[str, ...], rng: np.random.Generator) -> GarmentSpec | None:
@@ -100,7 +106,8 @@ def _garment(text: str, kinds: tuple[str, ...], rng: np.random.Generator) -> Gar
     if kind is None:
         return None
     colors = DENIM if kind == "jeans" else DYES
-    spec = replace(random_garment(rng, kind), pattern="plain", print_name=None)
+    pattern = named(_before(text, kind), PATTERNS) or "plain"
+    spec = replace(random_garment(rng, kind), pattern=pattern, second=None, print_name=None)
     color = _colored(text, kind, colors)
     return spec if color is None else replace(spec, color_name=color, color=rgb(colors[color]))
 

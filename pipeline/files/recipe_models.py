@@ -63,6 +63,7 @@ ColumnField = Literal[
     "text_threshold",
     "park_below",
     "prompt",
+    "mode",
     "person",
     "wearing",
     "background_kind",
@@ -80,6 +81,7 @@ ROW_FIELDS: Mapping[str, str] = {
     "text_threshold": "subject.text_threshold",
     "park_below": "subject.park_below",
     "prompt": "background.prompt",
+    "mode": "garment.mode",
     "person": "garment.person",
     "wearing": "garment.wearing",
     "background_kind": "background.kind",
@@ -142,6 +144,8 @@ class SubjectSection(Section):
     """Drop boxes whose label lacks a word of the phrase: `red dress` then finds no other dress."""
     masks: Annotated[Address | None, Field(validate_default=True)] = None
     """Folder of mask files for `finder: file`, named `SKU.VIEW.png` or `SKU.png`."""
+    relax: Annotated[float, Field(ge=0, le=0.1)] = 0.015
+    """How far past the old garment's edge `garment.mode: restyle` repaints, as a share of the photo's longer side."""
     park_below: Fraction = 0.6
     """Items whose mask confidence is lower are parked for a person instead of being cut out."""
 
@@ -200,12 +204,12 @@ class GenerateSection(Section):
 class GarmentSection(Section):
     """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
 
-    mode: Literal["keep"] = "keep"
-    """`keep`: the garment was shot on a body or a mannequin, its pixels are carried and the rest is generated."""
+    mode: Literal["keep", "restyle"] = "keep"
+    """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
     person: Annotated[str, Field(max_length=1000)] = "a model"
     """Who wears it, in words: `a model with tan skin and long black hair`."""
     wearing: Annotated[str, Field(max_length=1000)] = ""
-    """What the person wears, in words; the phrases of `subject` by default."""
+    """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
     repaint: Literal["everything", "figure"] = "everything"
     """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
     controls: Annotated[list[Literal["pose", "canny"]], Field(max_length=2)] = ["pose", "canny"]

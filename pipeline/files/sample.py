@@ -33,6 +33,7 @@ class Sample:
     person: str = ""
     wearing: str = ""
     place: str = ""
+    mode: str = ""
 
 
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
@@ -81,13 +82,17 @@ PACKSHOT: Final = (
 )  # fmt: skip
 
 
-def _worn(sku: str, title: str, phrases: str, person: str, wearing: str, place: str) -> Sample:
+def _worn(
+    sku: str, title: str, phrases: str, person: str, wearing: str, place: str, *, mode: str = "keep", photo: str = ""
+) -> Sample:
+    name = photo or f"{sku}.jpg"
     return Sample(
-        sku=sku, photo=f"{sku}.jpg", package="configs", resource=f"samples/{sku}.jpg", title=title, phrases=phrases,
+        sku=sku, photo=name, package="configs", resource=f"samples/{name}", title=title, phrases=phrases,
         credit=_DRAWN,
         person=person,
         wearing=wearing,
         place=place,
+        mode=mode,
     )  # fmt: skip
 
 
@@ -107,8 +112,10 @@ GARMENT: Final = (
     _worn("sweater-breton", "Striped sweater on a person", "sweater",
           "a woman with fair skin and bob blond hair", "a navy striped sweater and cream trousers",
           "coloured wall and floor"),
+    _worn("sweater-teal", "The striped sweater's person in another one", "sweater",
+          "a woman", "a teal dotted sweater", "coloured wall and floor", mode="restyle", photo="sweater-breton.jpg"),
 )  # fmt: skip
-"""Garments worn on mannequins and on a person, each for a person and a place of its own."""
+"""Garments worn on mannequins and on a person, each for a person and a place of its own; and one that is exchanged."""
 
 SAMPLES: Final = {"packshot": PACKSHOT, "garment": GARMENT}
 
@@ -152,9 +159,9 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    names = ["sku", "photo", "title", "phrases", "shadow_kind", "park_below", "person", "wearing", "prompt"]
+    names = ["sku", "photo", "title", "phrases", "shadow_kind", "park_below", "mode", "person", "wearing", "prompt"]
     values = [
-        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below, s.person, s.wearing, s.place]
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below, s.mode, s.person, s.wearing, s.place]
         for s in samples
     ]
     used = [at for at in range(len(names)) if any(row[at] for row in values)]

@@ -127,3 +127,60 @@ def test_a_parked_picture_that_a_person_approves_is_published_as_it_is(worn: Cal
     plan = plan_batch(recipe)
     assert plan is not None
     assert plan.todo == 0, "then there is nothing to do"
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Callable[..., Recipe]:
+    """A recipe that exchanges the top of a drawn person, whose mask is given."""
+    _, scene = worn_pair(302, size=(640, 480))
+    mask = scene.masks[scene.spec.garments[-1].kind]
+    for folder, array in (("photos", scene.image), ("masks", mask.astype(np.uint8) * 255)):
+        (tmp_path / folder).mkdir()
+        Pillow.fromarray(array).save(tmp_path / folder / "shirt.png")
+    file = tmp_path / "restyled.yaml"
+    file.write_text(
+        f"name: restyled\nkind: garment\ncatalog: {{address: {tmp_path / 'photos'}}}\n"
+        f"subject: {{finder: file, masks: {tmp_path / 'masks'}, phrases: [top]}}\n"
+        "garment: {mode: restyle, wearing: a coral sweater, candidates: 1, rounds: 1}\n"
+        "generate: {checkpoint: studio-renderer}\nupscale: {model: lanczos}\n"
+        "export: {marketplace: plain, format: png}\n"
+        f"batch: {{runs: {tmp_path / 'runs'}}}\n"
+    )
+    return lambda *overrides: load_recipe(str(file), overrides)
+
+
+@pytest.mark.slow
+def test_a_restyled_garment_is_another_one_on_the_person_who_stays(
+    person: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    record, _ = ended(person())
+    assert record.state is ItemState.ACCEPTED, record.reason
+    assert record.output is not None
+    data = Path(record.output).read_bytes()
+    result = decode_picture(data, "finished").image.astype(int)
+    photo = np.asarray(Pillow.open(tmp_path / "photos" / "shirt.png").convert("RGB")).astype(int)
+    mask = np.asarray(Pillow.open(tmp_path / "masks" / "shirt.png")) > 0
+    same = (result == photo).all(axis=2)
+    assert same[:60].all()
+    assert same[~mask].mean() > 0.85
+    assert same[mask].mean() < 0.03
+    said = read_provenance(data)
+    assert said is not None
+    assert not said.generated_person, "the person is the photo's"
+
+
+def test_a_restyled_item_must_say_its_garment(person: Callable[..., Recipe]) -> None:
+    record, executed = ended(person('garment.wearing=""'))
+    assert record.state is ItemState.FAILED
+    assert record.reason is not None
+    assert "column wearing" in record.reason
+    assert "paint" not in executed
+
+
+def test_relaxing_the_mask_touches_restyled_garments_only(
+    worn: Callable[..., Recipe], tmp_path: Path
+) -> None:  # fmt: skip
+    before, after = keys_of(worn()), keys_of(worn("subject.relax=0.03"))
+    assert before == after
+    before, after = keys_of(worn("garment.mode=restyle")), keys_of(worn("garment.mode=restyle", "subject.relax=0.03"))
+    assert {stage for stage in before if before[stage] != after[stage]} == EVERYTHING - {"subject"}

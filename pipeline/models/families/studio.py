@@ -26,7 +26,9 @@ class Drawn:
 
 
 def draw(requests: tuple[Inpaint, ...]) -> Drawn:
-    """Draw each request: a person where it carries a pose map with shoulders, else the place alone."""
+    """Draw each request: a person where it carries a pose map, else the place alone. One whose head is kept stays, and
+    is given another garment."""
+    from pipeline.embedded.redress import draw_redressed, person_stays
     from pipeline.embedded.stand_in import draw_place, draw_stand_in
     from pipeline.pixels.skeleton import read_skeleton
 
@@ -35,7 +37,11 @@ def draw(requests: tuple[Inpaint, ...]) -> Drawn:
         kept = ~one.repaint
         pose = next((control.image for control in one.controls if control.kind == "pose"), None)
         if pose is not None and pose.any():
-            made = draw_stand_in(read_skeleton(pose), kept, one.prompt, one.seed)
+            joints = read_skeleton(pose)
+            if person_stays(joints, kept):
+                made = draw_redressed(one.image, joints, kept, one.prompt, one.seed)
+            else:
+                made = draw_stand_in(joints, kept, one.prompt, one.seed)
         else:
             made = draw_place(kept, one.prompt, one.seed)
         pictures.append(np.where(kept[..., None], one.image, made))
