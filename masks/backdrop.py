@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import cast, matting, ops
-from masks.outline import faint_share, hollow_foot
+from masks.outline import faint_share, hollow_foot, sliver_share
 from masks.reflection import find_reflection
 from masks.surface import Backdrop, Lab, fit_backdrop, to_lab
 from pipeline.types import Image, Mask, Size
 
 _WORK_PIXELS = 1_100_000
+_PALE = 25
+"""Delta E to the backdrop under which a thin part is a shaded rim rather than a wire or a strap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class Keyed:
     to the outline; ``shadow_gap`` the space between subject and shadow, as a share of the picture.
     ``faint`` is the share of the outline where both sides look alike, ``hollow_foot`` the share of the subject's width
     under which only a dim rim is seen below a gap, as of a white sole on white; ``backdrop_left`` the share of the
-    subject in patches of a coloured backdrop's own colour. ``notes`` says in words what was done.
+    subject in patches of a coloured backdrop's own colour; ``slivers`` is the area of pale rims that are all that is
+    seen of some part (see ``outline.sliver_share``). ``notes`` says in words what was done.
     """
 
     mask: Mask
@@ -44,6 +47,7 @@ class Keyed:
     faint: float = 0.0
     hollow_foot: float = 0.0
     backdrop_left: float = 0.0
+    slivers: float = 0.0
     notes: tuple[str, ...]
 
 
@@ -88,6 +92,7 @@ def key_subject(image: Image) -> Keyed | None:
         # between hairs both sides of an outline look alike, and hairs are rims with gaps: nothing is wrong
         faint=0.0 if furry else faint_share(small, mask),
         hollow_foot=0.0 if furry else hollow_foot(mask, evidence.shading),
+        slivers=0.0 if furry else sliver_share(mask, evidence.away < _PALE),
         backdrop_left=cast.backdrop_left(lab, backdrop, mask | (uneven & ops.fill_holes(mask))),
         notes=_notes(shadow, reflection, area),
     )

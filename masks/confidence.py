@@ -16,6 +16,8 @@ from masks.backdrop import Keyed
 from masks.person import Person
 from pipeline.types import Mask
 
+FACELESS = "a whole body without a face: a mannequin, a hanger, or someone from behind; phrases say what is sold"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -64,7 +66,7 @@ def of_keyed(keyed: Keyed) -> Verdict:
         0.97,
         [
             _Sign(value=keyed.plain_share, bad=0.5, good=0.85, floor=0.2, words="little of the border is one backdrop"),
-            _Sign(value=-keyed.error, bad=-9.0, good=-4.0, floor=0.4, words="the backdrop is uneven"),
+            _Sign(value=-keyed.error, bad=-7.0, good=-4.0, floor=0.3, words="the backdrop is uneven"),
             _Sign(value=keyed.separation, bad=0.4, good=0.85, floor=0.2, words="much of the outline has no edge"),
             _Sign(value=keyed.agreement, bad=0.6, good=0.9, floor=0.3, words="colour key and GrabCut disagree"),
             _Sign(value=float(not keyed.outline_only), bad=0, good=1, floor=0.4, words="little but an outline is seen"),
@@ -73,6 +75,7 @@ def of_keyed(keyed: Keyed) -> Verdict:
             _Sign(value=-keyed.faint, bad=-0.3, good=-0.12, floor=0.4, words="the edge hardly shows"),
             _Sign(value=-keyed.hollow_foot, bad=-0.4, good=-0.15, floor=0.4, words="a pale foot is taken for backdrop"),
             _Sign(value=-keyed.backdrop_left, bad=-0.004, good=-0.001, floor=0.5, words="backdrop colour in the mask"),
+            _Sign(value=-keyed.slivers, bad=-0.1, good=-0.05, floor=0.4, words="of some part only pale rims are seen"),
             _Sign(value=area, bad=0.002, good=0.02, floor=0.3, words="the subject is very small"),
             _Sign(value=-area, bad=-0.95, good=-0.85, floor=0.3, words="the subject fills the frame"),
             _Sign(value=_parts(keyed.mask), bad=0.4, good=0.7, floor=0.6, words="the subject is in many parts"),
@@ -92,6 +95,8 @@ def of_person(person: Person) -> Verdict:
             _Sign(value=person.joints_inside, bad=0.6, good=0.9, floor=0.3, words="joints lie outside the mask"),
             _Sign(value=person.joints_seen, bad=0.25, good=0.55, floor=0.4, words="the legs are not clearly seen"),
             _Sign(value=area, bad=0.01, good=0.05, floor=0.3, words="the person is very small"),
+            _Sign(value=-person.faint, bad=-0.3, good=-0.12, floor=0.4, words="the edge hardly shows"),
+            _Sign(value=float(not person.is_faceless), bad=0, good=1, floor=0.5, words=FACELESS),
             _Sign(value=-float(person.others), bad=-3.0, good=-0.5, floor=0.6, words="other people are in the picture"),
         ],
     )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from masks import confidence, matting, ops
 from masks.backdrop import Keyed, key_subject
+from masks.outline import pole_share
 from masks.person import Person, find_person
 from masks.salient import Salient, find_salient
 from pipeline.errors import ItemError, NothingFound, WeightsMissing
@@ -26,10 +27,17 @@ WORN_WORDS = frozenset(
     "sleeve suit sweater sweatshirt swimsuit tee tights top trousers tunic underwear uniform vest waistcoat".split()
 )
 """What people wear or carry in a fashion photo: of these, a body without a face may well be a cropped person."""
-
+GARMENT_WORDS = WORN_WORDS - frozenset("bag cap hat scarf shawl shoe shoes".split())
+"""What is sold off the body that wears it: on its photo neither stand, hanger nor mannequin belongs to it."""
 
 _OUTSIDE = 0.15
 """Share of a worn thing that may lie outside its wearer before it is doubted: bags, trains, wide hems."""
+_POLE = 0.04
+"""Share of a garment's height that may be one thin bar."""
+_REST = 0.2
+"""Share of what stands before a backdrop that may be something else than the garment that a detector saw there."""
+_LOST = 0.008
+"""Share of a person that a colour key may lose of what every look at the person was sure of."""
 _CREDIBLE = 0.35
 """A person below this confidence is a thing that the pose network takes for one."""
 
@@ -247,14 +255,42 @@ def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None)
     if person is not None:
         choice = _person_choice(person)
         if keyed is not None and keyed_choice is not None:
-            return _person_on_backdrop(choice, keyed_choice, keyed)
+            return _person_on_backdrop(person, choice, keyed_choice, keyed)
         return choice
     if keyed_choice is not None and keyed_choice.confidence >= 0.35:
-        return keyed_choice
+        return _alone(image, keyed_choice, phrases, detector)
     if phrases and detector is not None:
         return _by_phrases(image, phrases, detector)
     salient = find_salient(image)
     return _best_effort(keyed_choice, salient)
+
+
+def _alone(image: Image, choice: _Choice, phrases: Sequence[str], detector: Detector | None) -> _Choice:
+    """A garment before a plain backdrop: doubted where it seems to be on a stand, a hanger or a mannequin."""
+    words = {word for phrase in phrases for word in phrase.lower().split()}
+    if not words & GARMENT_WORDS:
+        return choice
+    doubts = []
+    pole = pole_share(choice.mask)
+    if pole > _POLE:
+        doubts.append(f"{pole:.0%} of its height is a single thin bar: a stand or a hanger is in the mask")
+    found = _seen(image, phrases, detector)
+    if found is not None and found.score >= 0.6:
+        own = int(np.count_nonzero(found.mask & choice.mask))
+        rest = 1 - own / max(int(np.count_nonzero(choice.mask)), 1)
+        if own > 0.9 * np.count_nonzero(found.mask) and rest > _REST:
+            doubts.append(f"{rest:.0%} of it is not {found.phrase!r}: something else stands with it")
+    if not doubts:
+        return choice
+    return replace(choice, confidence=choice.confidence * 0.5, reasons=(*choice.reasons, *doubts))
+
+
+def _seen(image: Image, phrases: Sequence[str], detector: Detector | None) -> Detected | None:
+    """The detector's best answer; None without a detector or an answer."""
+    try:
+        return max(detector(image, phrases), key=lambda one: one.score, default=None) if detector else None
+    except NothingFound:
+        return None
 
 
 def _is_thing(phrases: Sequence[str], person: Person) -> bool:
@@ -294,12 +330,19 @@ def _worn(choice: _Choice, person: Person) -> _Choice:
     )
 
 
-def _person_on_backdrop(person: _Choice, keyed_choice: _Choice, keyed: Keyed) -> _Choice:
+def _person_on_backdrop(found: Person, person: _Choice, keyed_choice: _Choice, keyed: Keyed) -> _Choice:
     """A person in a studio: the colour key is sharper than the networks, if both saw the same."""
     same = ops.iou(person.mask, keyed.mask)
+    lost = np.count_nonzero(found.sure & ~ops.grow(keyed.mask, max(keyed.mask.shape) / 100))
+    if lost > _LOST * np.count_nonzero(found.mask) and person.confidence >= _CREDIBLE:
+        words = "the colour key loses a part of the person that has the backdrop's colour"
+        return replace(person, reasons=(*person.reasons, words))
     if same >= 0.85 and keyed_choice.confidence >= 0.6 and person.confidence >= _CREDIBLE:
-        better = max(keyed_choice.confidence, person.confidence)
+        both = (keyed_choice.confidence, person.confidence)
+        better = min(both) if found.is_faceless else max(both)
         reasons = (*keyed_choice.reasons, f"a person is seen and covers the same ({same:.2f})")
+        if found.is_faceless:
+            reasons += (confidence.FACELESS,)
         return _Choice(
             mask=keyed.mask, finder="backdrop", confidence=better, reasons=reasons, pose=person.pose, is_person=True
         )

@@ -17,6 +17,8 @@ MAX_UNKNOWN = 90_000
 """Unknown pixels that are solved at once; a larger band is solved at a reduced size and guided up."""
 MAX_PIXELS = 1_500_000
 """Pixels of the box around the band: the Laplacian takes 400 bytes a pixel."""
+_BLEED = 0.06
+"""Share of the subject's colour that JPEG's coarser chroma alone carries over an outline."""
 _TILE_PX = 1536
 _TILE_MARGIN_PX = 48
 
@@ -53,9 +55,11 @@ def closed_form_alpha(image: Image, trimap: Alpha, *, max_unknown: int = MAX_UNK
 @dataclass(frozen=True, kw_only=True)
 class ColourLine:
     """Alpha read off the line between two local colours: ``alpha``, their ``contrast`` and the ``residual`` off the
-    line, the last two (H, W) float32 in 8-bit units, 0 where the trimap is known."""
+    line, the last two (H, W) float32 in 8-bit units, 0 where the trimap is known. ``dimmed`` is alpha if a shadow
+    lies on the backdrop: read off what no dimming of it explains; 1 where that tells nothing."""
 
     alpha: Alpha
+    dimmed: Alpha
     contrast: NDArray[np.float32]
     residual: NDArray[np.float32]
 
@@ -68,18 +72,21 @@ def soft_edge(image: Image, mask: Mask) -> Alpha:
     """
     reach = ops.band_px((mask.shape[0], mask.shape[1]))
     known = ops.trimap(mask, reach, reach)
-    if is_furry(mask):
+    furry = is_furry(mask)
+    if furry:
         known = hair_band(mask, known, ragged_parts(mask))
     line = colour_line_alpha(image, known)
     unknown = (known > 0) & (known < 1)
     # a pixel far off the line is a third colour: the line says nothing of it
     trust = np.clip((line.contrast - 20) / 25, 0, 1) * np.clip(1.6 - 2.2 * line.residual / (line.contrast + 1), 0, 1)
     trust *= np.clip(1.5 - line.residual / 30, 0, 1)  # beside a dark stripe a light one lies behind the backdrop
+    # outside the mask a darker pixel may be the dark core of a shadow as well, which no colour line knows
+    most = np.where(unknown & ~mask, line.dimmed, np.float32(1)) if not furry else np.ones_like(known)
     if not unknown.any() or float(trust[unknown].min()) >= 1:
-        return line.alpha
+        return np.minimum(line.alpha, most)
     doubtful = np.where(unknown & (trust >= 1), np.clip(np.rint(line.alpha), 0, 1), known).astype(np.float32)
     closed = closed_form_alpha(image, np.where(unknown & (trust < 1), np.float32(0.5), doubtful).astype(np.float32))
-    return np.where(unknown, trust * line.alpha + (1 - trust) * closed, known).astype(np.float32)
+    return np.minimum(np.where(unknown, trust * line.alpha + (1 - trust) * closed, known), most).astype(np.float32)
 
 
 def ragged_parts(mask: Mask) -> Mask:
@@ -119,7 +126,7 @@ def colour_line_alpha(image: Image, known: Alpha) -> ColourLine:
     unknown = (known > 0) & (known < 1)
     rows, columns = np.nonzero(unknown)
     contrast, residual = np.zeros(known.shape, np.float32), np.zeros(known.shape, np.float32)
-    alpha = known.astype(np.float32).copy()
+    alpha, dimmed = known.astype(np.float32).copy(), np.ones(known.shape, np.float32)
     if len(rows):
         colour = image[rows, columns].astype(np.float32)
         subject = _local_colour(image, known == 1, rows, columns)
@@ -130,7 +137,27 @@ def colour_line_alpha(image: Image, known: Alpha) -> ColourLine:
         alpha[rows, columns] = share
         contrast[rows, columns] = np.sqrt(length)
         residual[rows, columns] = np.linalg.norm(colour - ground - share[:, None] * line, axis=1)
-    return ColourLine(alpha=alpha, contrast=contrast, residual=residual)
+        dimmed[rows, columns] = _share_beside_dimmed(colour, subject, ground)
+    return ColourLine(alpha=alpha, dimmed=dimmed, contrast=contrast, residual=residual)
+
+
+def _share_beside_dimmed(
+    colour: NDArray[np.float32], subject: NDArray[np.float32], ground: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Share (N,) of the subject in colours (N, 3) that mix it with a dimmed ground; 1 where it cannot be told.
+
+    Dimming moves the ground along the ray to black, so what is perpendicular to the ray is the subject's. Nothing is
+    told of subjects in the ground's own chromaticity, and of colours that are as light as the ground.
+    """
+    ray = ground / (np.linalg.norm(ground, axis=1, keepdims=True) + 1e-6)
+    own = subject - (subject * ray).sum(axis=1, keepdims=True) * ray
+    along = (colour * ray).sum(axis=1)
+    off = colour - along[:, None] * ray
+    length = (own * own).sum(axis=1)
+    share = (off * own).sum(axis=1) / (length + 1e-6)
+    share = np.clip((share - _BLEED) / (1 - _BLEED), 0, 1)
+    told = (length > 25**2) & (along < np.linalg.norm(ground, axis=1) - 4)
+    return np.where(told, share, 1).astype(np.float32)
 
 
 def _local_colour(

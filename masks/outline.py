@@ -40,6 +40,21 @@ def faint_share(image: Image, mask: Mask) -> float:
     return float((np.linalg.norm(colours(reach) - colours(-reach), axis=1) < FAINT).mean())
 
 
+def sliver_share(mask: Mask, pale: Mask) -> float:
+    """Area of a mask's thin pale parts over the length of its outline, in px: rims of what was taken for backdrop.
+
+    A white handle on white is seen by its shaded edges alone. ``pale`` (H, W) is True where the picture is near the
+    backdrop's colour; parts count up to 6 px wide, and from 12 px of area; all for a picture of 1100 px.
+    """
+    outline = int(np.count_nonzero(ops.boundary(mask)))
+    if not outline:
+        return 0.0
+    unit = max(mask.shape) / 1100
+    thin = mask & pale & ~ops.opened(mask, 3 * unit)
+    area = int(np.count_nonzero(ops.drop_islands(thin, 12 * unit**2)))
+    return float(area / (outline * unit))
+
+
 def hollow_foot(mask: Mask, dimmed: Mask, *, thin: float = 0.014) -> float:
     """Share of a mask's width, 0 to 1, whose lowest part is a thin dim rim with a gap above it.
 
@@ -60,3 +75,23 @@ def hollow_foot(mask: Mask, dimmed: Mask, *, thin: float = 0.014) -> float:
     rim = upward & (rows < top)
     dim = (rim & dimmed[::-1, columns]).sum(axis=0) > 0.5 * rim.sum(axis=0)
     return float((covered & dim & (top - foot < thin * max(mask.shape))).mean())
+
+
+def pole_share(mask: Mask, *, thin: float = 0.12) -> float:
+    """Share of a mask's height, 0 to 1, in which it is one single bar: a stand's pole, a hanger's hook.
+
+    The longest run of rows that hold one part of the mask, narrower than ``thin`` of its widest row; the outermost
+    hundredth at either end, where any outline ends in a point, does not count. No garment is so narrow over any height.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return 0.0
+    inner = mask[rows[0] : rows[-1] + 1]
+    end = len(inner) // 100
+    widths = inner.sum(axis=1)
+    starts = np.diff(np.pad(inner, ((0, 0), (1, 0))).astype(np.int8), axis=1) == 1
+    bar = (widths > 0) & (widths < thin * widths.max()) & (starts.sum(axis=1) == 1)
+    bar[:end], bar[len(bar) - end :] = False, False
+    turns = np.flatnonzero(np.diff(np.pad(bar.astype(np.int8), 1)))
+    lengths = turns[1::2] - turns[::2]
+    return float(lengths.max() / len(inner)) if len(lengths) else 0.0

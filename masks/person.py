@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import ops
+from masks.outline import faint_share
 from pipeline.types import Box, Image, Mask, Pose, Size
 
 _LOCK = threading.Lock()
@@ -38,7 +39,8 @@ class Person:
     pose network's mask with the selfie network's, ``change`` the IoU of their mean with the refined mask, and
     ``joints_inside`` the share of visible joints that the mask covers. ``joints_seen`` is the mean visibility of the
     joints that should lie inside the picture. ``others`` counts faces beside the person's own; ``has_face`` is
-    whether the face network sees a face on the mask at all.
+    whether the face network sees a face on the mask at all. ``faint`` is the share of the outline where both sides
+    look alike.
     """
 
     mask: Mask
@@ -51,6 +53,12 @@ class Person:
     joints_seen: float
     others: int
     has_face: bool = True
+    faint: float = 0.0
+
+    @property
+    def is_faceless(self) -> bool:
+        """Whether a whole body shows no face: a mannequin, or someone seen from behind. A frame may cut heads off."""
+        return not self.has_face and not self.mask[:2].any()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +142,7 @@ def find_person(image: Image) -> Person | None:
         joints_seen=_joints_seen(mask, pose),
         others=_others(faces, refined),
         has_face=len(faces) > _others(faces, refined),
+        faint=faint_share(small, refined),
     )
 
 

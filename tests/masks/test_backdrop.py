@@ -193,6 +193,14 @@ def test_a_grey_product_is_not_its_own_shadow() -> None:
     assert ops.iou(keyed.mask, shot.alpha >= 0.5) > 0.96
 
 
+def test_white_on_white_that_lost_its_handle_is_unsure() -> None:
+    keyed = key_subject(draw_packshot("mug_white").image)
+    assert keyed is not None
+    verdict = of_keyed(keyed)
+    assert verdict.confidence < 0.6
+    assert any("pale rims" in reason for reason in verdict.reasons)
+
+
 def test_glass_is_unsure() -> None:
     keyed = key_subject(draw_packshot("glass", size=SIZE).image)
     assert keyed is None or of_keyed(keyed).confidence < 0.6

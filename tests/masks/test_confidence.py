@@ -57,6 +57,7 @@ def test_good_signs_give_a_confidence_that_passes() -> None:
         ({"missed": 0.4}, "outside the mask"),
         ({"outline_only": True}, "outline"),
         ({"hollow_foot": 0.5}, "pale foot"),
+        ({"slivers": 0.1}, "pale rims"),
         ({"mask": np.ones((100, 100), np.bool_)}, "fills the frame"),
     ],
 )
@@ -73,12 +74,20 @@ def test_one_bad_sign_parks_a_keyed_subject(change: dict[str, Any], words: str) 
         ({"change": 0.7}, "edges"),
         ({"joints_inside": 0.5}, "joints"),
         ({"joints_seen": 0.2}, "legs"),
+        ({"faint": 0.4}, "hardly shows"),
+        ({"has_face": False}, "mannequin"),
     ],
 )
 def test_one_bad_sign_parks_a_person(change: dict[str, Any], words: str) -> None:
     verdict = of_person(replace(GOOD_PERSON, **change))
     assert verdict.confidence < 0.6
     assert any(words in reason for reason in verdict.reasons)
+
+
+def test_a_body_that_the_frame_cuts_at_the_neck_needs_no_face() -> None:
+    cropped = MASK.copy()
+    cropped[:25, 40:60] = True
+    assert of_person(replace(GOOD_PERSON, has_face=False, mask=cropped)).confidence > 0.9
 
 
 def test_worse_signs_never_raise_the_confidence() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from masks.find import Detected, find_subject, read_mask
 from masks.person import Person, find_person
 from masks.scenes import draw_packshot
 from pipeline.errors import ItemError, NothingFound, WeightsMissing
+from pipeline.files.picture import read_picture
 from pipeline.types import Image, Mask, Picture, Pose
 
 
@@ -189,3 +191,57 @@ def test_a_face_on_the_mask_is_seen(astronaut: Image) -> None:
     person = find_person(astronaut)
     assert person is not None
     assert person.has_face
+
+
+SAMPLES = files("configs").joinpath("samples")
+
+
+def sample(name: str) -> Picture:
+    """A drawn photo of the sample catalogs at a third of its size."""
+    return Picture(image=np.ascontiguousarray(read_picture(str(SAMPLES.joinpath(f"{name}.jpg"))).image[::3, ::3]))
+
+
+def test_a_mannequin_is_no_packshot() -> None:
+    subject = find_subject(sample("dress-meadow"))
+    assert subject.confidence < 0.6
+    assert any("a mannequin" in reason for reason in subject.reasons)
+
+
+def test_a_head_in_the_backdrops_colour_is_not_keyed_away() -> None:
+    picture = sample("jacket-coral")
+    subject = find_subject(picture)
+    person = find_person(picture.image)
+    assert person is not None
+    assert subject.finder == "person"
+    assert ops.iou(subject.mask, person.mask) > 0.95
+    assert any("loses a part of the person" in reason for reason in subject.reasons)
+
+
+def on_a_stand(image: Image) -> Image:
+    """The sample's coat with a black pole and foot under it, as dress forms have."""
+    image = image.copy()
+    image[485:513, 265:272] = 20
+    image[510:517, 233:300] = 20
+    return image
+
+
+def test_a_stand_under_a_garment_is_noticed() -> None:
+    coat = sample("coat-stripe").image
+    assert find_subject(Picture(image=coat), phrases=["coat"]).confidence > 0.9
+    subject = find_subject(Picture(image=on_a_stand(coat)), phrases=["coat"])
+    assert subject.confidence < 0.6
+    assert any("single thin bar" in reason for reason in subject.reasons)
+
+
+@pytest.mark.parametrize(("share", "score", "passes"), [(0.5, 0.9, False), (0.5, 0.4, True), (0.95, 0.9, True)])
+def test_what_stands_beside_a_detected_garment_is_doubted(share: float, score: float, passes: bool) -> None:
+    coat = sample("coat-stripe").image
+
+    def detector(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        mask = np.zeros(image.shape[:2], np.bool_)
+        mask[66 : 66 + round(share * 427), 160:387] = True
+        return [Detected(mask & (np.ptp(image.astype(int), axis=2) > 12), score, phrases[0])]
+
+    subject = find_subject(Picture(image=coat), phrases=["coat"], detector=detector)
+    assert subject.finder == "backdrop"
+    assert (subject.confidence >= 0.6) is passes, subject.reasons

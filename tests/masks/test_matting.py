@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from masks import matting, ops
 from pipeline.types import Alpha, Image
@@ -89,3 +92,23 @@ def test_only_a_ragged_outline_gets_a_wide_band() -> None:
     wide = matting.hair_band(spiky, narrow, ragged)
     assert np.count_nonzero(wide == 0.5) > np.count_nonzero(narrow == 0.5)
     np.testing.assert_array_equal(matting.hair_band(smooth, narrow, np.zeros_like(smooth)), narrow)
+
+
+def test_the_dark_core_of_a_shadow_leaves_no_fringe_on_a_coloured_product() -> None:
+    """The foot of the sample's coral bottle: grey dimmed to dark grey is on no colour line from grey to coral."""
+    photo = np.asarray(Pillow.open(str(files("configs").joinpath("samples/bottle-wave.jpg"))).convert("RGB"))
+    foot = photo[600:1600, 300:1300]
+    coral = foot[..., 0].astype(int) - foot[..., 2] > 25
+    mask = ops.fill_holes(ops.largest_part(coral))
+    alpha = matting.soft_edge(foot, mask)
+    beyond = ops.boundary(ops.grow(mask, 4))
+    assert float(np.percentile(alpha[beyond], 99)) < 0.03
+    assert float(alpha[ops.shrink(mask, 4)].min()) > 0.98
+
+
+def test_a_black_product_on_grey_keeps_its_soft_edge_whatever_a_shadow_would_explain() -> None:
+    x = np.arange(120)
+    truth = np.broadcast_to(np.clip(0.5 - (x - 60) / 6, 0, 1), (120, 120)).astype(np.float32)
+    mixed = truth[..., None] * 20.0 + (1 - truth[..., None]) * np.array([190.0, 190, 190])
+    alpha = matting.soft_edge(np.rint(mixed).astype(np.uint8), truth >= 0.5)
+    assert float(np.abs(alpha - truth).mean()) < 0.005

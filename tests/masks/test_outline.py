@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masks.outline import faint_share, hollow_foot
+from masks.outline import faint_share, hollow_foot, pole_share, sliver_share
 
 
 def square(side: int = 200) -> np.ndarray:
@@ -60,3 +60,36 @@ def test_what_stands_on_its_own_colour_has_no_hollow_foot() -> None:
     thick[162:180, 50:150] = True
     assert hollow_foot(square() | thick, thick) == 0, "a grey sole that was found"
     assert hollow_foot(np.zeros((20, 20), np.bool_), np.ones((20, 20), np.bool_)) == 0
+
+
+def test_a_pole_is_one_thin_bar_over_some_height() -> None:
+    coat = np.zeros((200, 120), np.bool_)
+    coat[20:150, 20:100] = True
+    assert pole_share(coat) == 0
+    assert pole_share(np.zeros((9, 9), np.bool_)) == 0
+    on_stand = coat.copy()
+    on_stand[150:185, 57:63] = True
+    on_stand[185:190, 40:80] = True
+    assert pole_share(on_stand) == pytest.approx(35 / 170, abs=0.02)
+    on_hanger = coat.copy()
+    on_hanger[6:20, 57:63] = True
+    assert pole_share(on_hanger) > 0.07
+    trousers = coat.copy()
+    trousers[60:150, 45:75] = False
+    assert pole_share(trousers) == 0, "two legs are no pole"
+    straps = coat.copy()
+    straps[5:20, 40:45] = straps[5:20, 75:80] = True
+    assert pole_share(straps) == 0, "two straps are no hook"
+
+
+def test_pale_rims_are_slivers_and_wires_and_bodies_are_not() -> None:
+    mask = np.zeros((1100, 1100), np.bool_)
+    mask[300:800, 300:700] = True
+    everywhere, nowhere = np.ones_like(mask), np.zeros_like(mask)
+    assert sliver_share(mask, everywhere) == 0
+    assert sliver_share(nowhere, everywhere) == 0
+    rims = mask.copy()
+    rims[400:700, 760:763] = rims[400:700, 800:803] = True
+    rims[400:403, 700:803] = rims[697:700, 700:803] = True
+    assert sliver_share(rims, everywhere) > 0.2
+    assert sliver_share(rims, nowhere) == 0
