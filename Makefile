@@ -26,6 +26,7 @@ lint: $(VENV)/.dev ## style, types and import direction
 
 bench: $(VENV)/.run ## speed and memory, as ratios measured side by side
 	@$(BIN)/python -m flows.bench
+	@$(BIN)/python -m flows.bench_generation
 
 bench-masks: $(VENV)/.run ## IoU and boundary F of every finder against ground truth
 	@$(BIN)/python -m masks.bench
