@@ -147,7 +147,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
             picture=backdrop,
             defocus=background.defocus,
         ),
-        shadow=ShadowSpec(kind=recipe.shadow.kind, strength=recipe.shadow.strength, softness=recipe.shadow.softness),
+        shadow=ShadowSpec(**recipe.shadow.model_dump()),
         seed=way.seed,
         enlarge=enlarger(recipe, enlarged_by),
         max_growth=recipe.upscale.max_growth,

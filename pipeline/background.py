@@ -20,6 +20,8 @@ from pipeline.pixels import backdrops, blend, geometry, placement, shadow
 from pipeline.pixels.color import SOLID, bleed, dithered, parse_color, to_float
 from pipeline.types import Alpha, Box, Image, Mask, Picture, Size, Subject
 
+WALLS = frozenset({"gradient", "picture", "studio"})
+"""Kinds of backdrop that are a wall to what hangs; a plain colour is no place, and a generated one has its own."""
 BELOW_THE_PICTURE = 2.0
 FADE_PX = 3
 
@@ -48,11 +50,15 @@ class BackgroundSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowSpec:
-    """The shadow that grounds the product; mirrors the recipe's `shadow`."""
+    """The shadow that grounds the product; mirrors the recipe's `shadow`.
+
+    What ``hangs`` stands on no floor: before a wall it throws a soft shadow on that, on a plain colour none.
+    """
 
     kind: Literal["none", "contact", "cast"] = "contact"
     strength: float = 0.55
     softness: float = 1.0
+    hangs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +119,8 @@ def compose(
     arguments, same picture.
     Raises ValueError if the subject's mask is empty or the arrays do not fit together.
     """
-    frame = frame_subject(subject, canvas=canvas, fill=fill, max_growth=max_growth, grounded=grounded)
+    stands = False if shadow.hangs else grounded
+    frame = frame_subject(subject, canvas=canvas, fill=fill, max_growth=max_growth, grounded=stands)
     image, alpha = cut_out(picture, subject, frame, enlarge)
     if background.kind == "generated":
         if paint_place is None:
@@ -121,7 +128,10 @@ def compose(
         backdrop = paint_place(image, alpha)
     else:
         backdrop = make_backdrop(frame, background, seed)
-    composed = set_subject(backdrop, image, alpha, frame, shadow, seed, reflection=background.reflection)
+    on_wall = shadow.hangs and background.kind in WALLS
+    composed = set_subject(
+        backdrop, image, alpha, frame, shadow, seed, reflection=background.reflection, on_wall=on_wall
+    )
     return Composed(
         image=composed,
         product_mask=alpha >= 0.5,
@@ -218,8 +228,11 @@ def set_subject(
     seed: int,
     *,
     reflection: float = 0.0,
+    on_wall: bool = False,
 ) -> Image:
     """Return ``backdrop`` with the shadow on it and the subject over it; all arrays have the canvas's size.
+
+    ``on_wall``: the shadow of a subject without a floor falls on a wall close behind it.
 
     Where nothing of subject, shadow or reflection falls, the backdrop is carried bit for bit; where the matte is
     solid, the subject is.
@@ -235,6 +248,8 @@ def set_subject(
             shade = shadow.contact_shadow(mask, strength=spec.strength, softness=spec.softness)
         elif spec.kind == "cast":
             shade = shadow.cast_shadow(mask, strength=spec.strength, softness=spec.softness)
+    elif on_wall and spec.kind != "none":
+        shade = shadow.wall_shadow(mask, strength=spec.strength, softness=spec.softness)
     shaded = dithered(blend.shade(scene, shade), seed, where=shade > 0)
     mixed = blend.over(to_float(image), alpha, to_float(shaded))
     result = np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8)

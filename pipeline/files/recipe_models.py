@@ -72,6 +72,7 @@ ColumnField = Literal[
     "background_picture",
     "shadow_kind",
     "shadow_strength",
+    "shadow_hangs",
 ]
 
 ROW_FIELDS: Mapping[str, str] = {
@@ -90,6 +91,7 @@ ROW_FIELDS: Mapping[str, str] = {
     "background_picture": "background.picture",
     "shadow_kind": "shadow.kind",
     "shadow_strength": "shadow.strength",
+    "shadow_hangs": "shadow.hangs",
 }
 """Column of a catalog to the recipe field that a row may set for itself; nothing else may differ by row."""
 
@@ -229,6 +231,8 @@ class ShadowSection(Section):
     """Darkness of the shadow where it is deepest."""
     softness: Annotated[float, Field(ge=0.2, le=5)] = 1.0
     """Relative blur of the shadow; 1 looks like a large softbox."""
+    hangs: bool = False
+    """The product hangs, as garments do: before a studio's wall its soft shadow falls on that, on plain colour none."""
 
 
 class UpscaleSection(Section):

@@ -28,7 +28,7 @@ class Sample:
     title: str
     phrases: str
     credit: str
-    shadow: str = ""
+    hangs: str = ""
     park_below: str = ""
     person: str = ""
     wearing: str = ""
@@ -39,11 +39,11 @@ class Sample:
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
 
 
-def _drawn(sku: str, title: str, phrases: str, shadow: str = "") -> Sample:
+def _drawn(sku: str, title: str, phrases: str, hangs: str = "") -> Sample:
     return Sample(
         sku=sku, photo=f"{sku}.jpg", package="configs", resource=f"samples/{sku}.jpg", title=title, phrases=phrases,
         credit=_DRAWN,
-        shadow=shadow,
+        hangs=hangs,
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ PACKSHOT: Final = (
     _drawn("armchair-navy", "Armchair", "chair"),
     _drawn("lamp-walnut", "Table lamp", "lamp"),
     _drawn("bottle-wave", "Steel bottle", "bottle"),
-    _drawn("coat-stripe", "Striped coat", "coat", shadow="none"),  # hangs free: nothing to stand on
+    _drawn("coat-stripe", "Striped coat", "coat", hangs="true"),
     _photo(
         "portrait-collins", "Astronaut Eileen Collins", "person", "skimage", "data/astronaut.png",
         "NASA, Great Images in NASA; public domain. Carried by scikit-image.",
@@ -159,9 +159,9 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    names = ["sku", "photo", "title", "phrases", "shadow_kind", "park_below", "mode", "person", "wearing", "prompt"]
+    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "park_below", "mode", "person", "wearing", "prompt"]
     values = [
-        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.shadow, s.park_below, s.mode, s.person, s.wearing, s.place]
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.park_below, s.mode, s.person, s.wearing, s.place]
         for s in samples
     ]
     used = [at for at in range(len(names)) if any(row[at] for row in values)]

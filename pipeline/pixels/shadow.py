@@ -36,6 +36,11 @@ SLABS = (
     (0.100, 0.0380, 0.010, 1.00, 0.44),
     (0.350, 0.1000, 0.030, 1.15, 0.40),
 )
+WALL = (
+    # shift to the right, blur (in units of the subject's size), darkness: cloth near the wall, and the whole of it
+    (0.006, 0.006, 0.42),
+    (0.026, 0.028, 0.50),
+)
 EMPTY_BELOW = 0.006
 """Shadow under this is cut to exactly 0, so that a white backdrop stays exactly white (a level is 0.004)."""
 
@@ -113,6 +118,26 @@ def cast_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0, le
         return contact
     thrown = _finish(_thrown(mask, floor, lean, 0.26, softness) * np.float32(0.7), strength)
     return (1 - (1 - contact) * (1 - thrown)).astype(np.float32)
+
+
+def wall_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0) -> Alpha:
+    """Return (H, W) shadow in [0, 1] on a wall close behind a silhouette that hangs before it.
+
+    A large lamp at the upper left: a narrow dark line where cloth nearly touches the wall, and a wide pale shadow of
+    the whole silhouette to the right and below. Lay it under the subject.
+    """
+    box = box_of(mask)
+    if box is None or strength <= 0:
+        return np.zeros(mask.shape, np.float32)
+    unit = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1])))
+    light = np.ones(mask.shape, np.float32)
+    for shift, blur, darkness in WALL:
+        away = shift * unit * softness
+        matrix = np.array([[1, 0, away], [0, 1, 0.8 * away]], np.float32)
+        thrown = cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1], flags=cv2.INTER_LINEAR)
+        sigma = max(0.8, blur * unit * softness)
+        light *= 1 - darkness * _blurred(np.asarray(thrown, np.float32), sigma, sigma)
+    return _finish(1 - light, strength)
 
 
 def reflection(image: Image, alpha: Alpha, *, strength: float = 0.15) -> tuple[Image, Alpha]:

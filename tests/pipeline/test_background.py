@@ -155,6 +155,21 @@ def test_what_hangs_or_lies_flat_throws_no_shadow() -> None:
     assert (result.image[result.product_alpha == 0] == 255).all()
 
 
+def test_what_hangs_throws_its_shadow_on_a_wall_and_on_plain_colour_none() -> None:
+    hanging = ShadowSpec(kind="cast", hangs=True)
+    on_white = composed(shadow=hanging)
+    assert (on_white.image[on_white.product_alpha == 0] == 255).all()
+    studio = BackgroundSpec(kind="studio", color="#e9e1d6", color_to="#403020")
+    before_wall = composed(background=studio, shadow=hanging)
+    bare = composed(background=studio, shadow=replace(hanging, kind="none"))
+    assert (before_wall.product_alpha == bare.product_alpha).all()
+    darker = bare.image.astype(int).mean(axis=2) - before_wall.image.astype(int).mean(axis=2)
+    x0, y0, x1, y1 = before_wall.placed_box
+    assert darker[y1 + 3, (x0 + x1) // 2] > 10, "just under its hem"
+    assert darker[(y0 + y1) // 2, x1 + 3] > 3 * max(1.0, darker[(y0 + y1) // 2, x0 - 4]), "to the right"
+    assert bare.image[-5:].mean() > 120, "the dark floor is not seen"
+
+
 def test_too_small_a_photo_gives_a_smaller_picture_and_says_so() -> None:
     result = composed(canvas=(4000, 4000), max_growth=2)
     assert result.growth == 2

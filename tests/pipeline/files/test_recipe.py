@@ -82,7 +82,7 @@ def test_shipped_recipes_say_what_they_promise() -> None:
         ("name: a\nbackground: {kind: picture, picture: nope.jpg}", 2, "there is no file nope.jpg"),
         ("name: a\nsubject:\n  finder: file", 2, "write masks: path/to/masks"),
         ("name: a\nsubject: {finder: file, masks: nope}", 2, "there is no folder nope"),
-        ("name: a\nshadow:", 2, "has nothing under it: write one of its fields (kind, strength, softness)"),
+        ("name: a\nshadow:", 2, "has nothing under it: write one of its fields (kind, strength, softness, hangs)"),
         ("name: a\nshadow: none", 2, '"none" cannot stand here: write fields under it'),
         ("name: a\ncatalog:\n  columns:\n    skuu: article", 4, "Did you mean sku?"),
         ("name: a\ncatalog:\n  columns:\n    sku: 3", 4, "write text"),

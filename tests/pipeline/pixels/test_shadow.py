@@ -114,6 +114,20 @@ def test_a_slow_shadow_has_no_step() -> None:
 def test_an_empty_mask_throws_none() -> None:
     assert not shadow.contact_shadow(canvas()).any()
     assert not shadow.cast_shadow(canvas()).any()
+    assert not shadow.wall_shadow(canvas()).any()
+
+
+def test_a_wall_shadow_is_the_silhouette_to_the_right_and_below_and_softer_farther_out() -> None:
+    mask = canvas()
+    mask[80:220, 110:190] = True
+    wall = shadow.wall_shadow(mask, strength=0.5)
+    assert 0 < wall.max() <= 0.5
+    assert wall[150, 192] > 2 * wall[150, 107], "to the right"
+    assert wall[222, 150] > 2 * wall[77, 150], "and below"
+    assert wall[222, 150] > wall[224, 150] > wall[226, 150] > 0
+    assert wall[240:, :].max() < 0.02, "no floor: nothing is thrown away from the silhouette"
+    softer = shadow.wall_shadow(mask, strength=0.5, softness=2)
+    assert np.abs(np.diff(softer[150, 186:])).max() < np.abs(np.diff(wall[150, 186:])).max()
 
 
 def test_a_reflection_mirrors_the_subject_below_its_floor() -> None:
