@@ -6,7 +6,7 @@ photo -> subject -> (parked, if unsure) -> compose -> export -> checks -> previe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -116,8 +116,19 @@ def _find(way: ItemWay) -> Made:
         mask_file=read_bytes(address) if address else None,
         detector=detector_of(way),
     )
+    if _off_its_wearer(way, subject.finder):
+        from masks.garment import with_own_edge
+
+        subject = with_own_edge(way.picture, subject)
     files, meta = pack_subject(subject)
     return files, {**meta, "picture_notes": list(way.picture.notes)}
+
+
+def _off_its_wearer(way: ItemWay, finder: str) -> bool:
+    """Whether the subject is a garment that the detector saw on somebody or on a stand: without a floor under it."""
+    from masks.find import names_garment
+
+    return finder == "grounding_dino" and names_garment(way.recipe.subject.phrases)
 
 
 def _subject(found: Result) -> Subject:
@@ -132,6 +143,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
     from pipeline.files.export import canvas_size
 
     recipe, row, background = way.recipe, way.marketplace, way.recipe.background
+    shadow = ShadowSpec(**recipe.shadow.model_dump())
     backdrop = read_picture(background.picture).image if has_picture(recipe) and background.picture else None
     photo = way.picture.image
     enlarged_by: list[str] = []
@@ -147,7 +159,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
             picture=backdrop,
             defocus=background.defocus,
         ),
-        shadow=ShadowSpec(**recipe.shadow.model_dump()),
+        shadow=replace(shadow, hangs=shadow.hangs or _off_its_wearer(way, found.meta["finder"])),
         seed=way.seed,
         enlarge=enlarger(recipe, enlarged_by),
         max_growth=recipe.upscale.max_growth,

@@ -70,6 +70,11 @@ class _Choice:
     is_person: bool = False
 
 
+def names_garment(phrases: Sequence[str]) -> bool:
+    """Whether phrases name a garment: what hangs, or is worn, and stands on no floor by itself."""
+    return bool({word for phrase in phrases for word in phrase.lower().split()} & GARMENT_WORDS)
+
+
 def find_subject(
     picture: Picture,
     *,
@@ -267,8 +272,7 @@ def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None)
 
 def _alone(image: Image, choice: _Choice, phrases: Sequence[str], detector: Detector | None) -> _Choice:
     """A garment before a plain backdrop: doubted where it seems to be on a stand, a hanger or a mannequin."""
-    words = {word for phrase in phrases for word in phrase.lower().split()}
-    if not words & GARMENT_WORDS:
+    if not names_garment(phrases):
         return choice
     doubts = []
     pole = pole_share(choice.mask)

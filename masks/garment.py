@@ -7,6 +7,7 @@ decide the band in between; on a plain backdrop the colour key says where nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import cv2
@@ -28,6 +29,8 @@ OUTER: Final = 0.02
 ISLAND: Final = 0.03
 """Parts smaller than this share of the whole are no garment: a light in the background, a speck of the same dye."""
 ROUNDS: Final = 4
+_SAME: Final = 0.6
+"""IoU under which a sharpened mask is another thing than the one that was detected."""
 _NO_BOX: Final = (0, 0, 0, 0)
 
 
@@ -64,6 +67,20 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector) -
         reasons=tuple(f"{one.phrase!r} was detected with score {one.score:.2f}" for one in kept)
         + (("the plain backdrop gives the outer edge",) if figure is not None else ()),
     )
+
+
+def with_own_edge(picture: Picture, subject: Subject) -> Subject:
+    """A detected garment with the photo's edge in place of the segmenter's grid; as it is where nothing would be left.
+
+    Confidence and reasons stay those of ``subject``.
+    """
+    figure = plain_figure(picture.image)
+    mask = sharpened(picture.image, subject.mask, figure, faces_of(picture.image))
+    if ops.iou(mask, subject.mask) < _SAME:
+        return subject
+    alpha = matting.soft_edge(picture.image, mask)
+    foreground = matting.own_colours(picture.image, alpha)
+    return replace(subject, mask=alpha >= 0.5, alpha=alpha, foreground=foreground)
 
 
 def _best(found: Sequence[Detected], phrase: str) -> Detected | None:

@@ -86,3 +86,25 @@ def test_what_a_parked_item_was_found_with_stays_for_the_touch_up_page(make_reci
         kept = [key for name, key in record.keys.items() if name.startswith("evidence")]
         assert len(kept) == 2, "one phrase and the embedding"
         assert all(work.store.has(key) for key in kept)
+
+
+@pytest.mark.parametrize(("finder", "hangs"), [("grounding_dino", True), ("person", False)])
+def test_a_garment_taken_off_its_wearer_hangs_without_being_told(
+    make_recipe: MakeRecipe, people: Path, finder: str, hangs: bool
+) -> None:
+    (people / "look3.png").unlink()
+    pictures = set()
+    for told in ("true", "false"):
+        recipe = make_recipe(
+            f"subject.finder={finder}", "subject.phrases=[dress]", "subject.box_threshold=0.05", "subject.park_below=0",
+            "background.kind=studio", f"shadow.hangs={told}",
+        )  # fmt: skip
+        plan = plan_batch(recipe)
+        assert plan is not None
+        process_chunk(plan.address, [("look0", "main")])
+        work = open_workplace(plan.address)
+        record = work.ledger.record(work.id, "look0", "main")
+        composed = work.store.get(record.keys["compose"])
+        assert composed is not None
+        pictures.add(composed.digest("image.png"))
+    assert (len(pictures) == 1) is hangs

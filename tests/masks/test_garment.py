@@ -7,11 +7,11 @@ import pytest
 
 from masks import ops
 from masks.find import Detected
-from masks.garment import find_garment, sharpened
+from masks.garment import find_garment, sharpened, with_own_edge
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.errors import ItemError, NothingFound
-from pipeline.types import Image, Mask, Picture
+from pipeline.types import Image, Mask, Picture, Subject
 
 SIZE = (384, 288)
 
@@ -67,3 +67,27 @@ def test_a_phrase_without_an_answer_is_named(scene: Scene) -> None:
         find_garment(Picture(image=scene.image), ["kimono"], detector)  # type: ignore[arg-type]
     with pytest.raises(ItemError, match="phrases"):
         find_garment(Picture(image=scene.image), [], detector)  # type: ignore[arg-type]
+
+
+def found(image: Image, mask: Mask) -> Subject:
+    return Subject(
+        mask=mask, alpha=mask.astype(np.float32), foreground=image, confidence=0.7, finder="grounding_dino",
+        reasons=("seen",),
+    )  # fmt: skip
+
+
+def test_a_detected_garment_gets_its_own_edge_and_keeps_its_confidence(scene: Scene) -> None:
+    truth = scene.masks[scene.spec.garments[-1].kind]
+    rough = found(scene.image, coarse(truth))
+    better = with_own_edge(Picture(image=scene.image), rough)
+    assert ops.iou(better.mask, truth) > ops.iou(rough.mask, truth) + 0.02
+    assert ((better.alpha > 0) & (better.alpha < 1)).any(), "a soft edge"
+    assert (better.confidence, better.finder, better.reasons) == (0.7, "grounding_dino", ("seen",))
+
+
+def test_a_mask_that_sharpening_would_replace_is_left_as_it_was_detected(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = found(scene.image, scene.masks[scene.spec.garments[-1].kind])
+    monkeypatch.setattr("masks.garment.sharpened", lambda image, mask, *more: ops.shrink(mask, 40))
+    assert with_own_edge(Picture(image=scene.image), subject) is subject
