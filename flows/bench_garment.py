@@ -1,5 +1,7 @@
 """`python -m flows.bench_garment`: keep mode on held-out scenes whose truth is known, beside the plain practice.
 
+`--mode place` measures flat garments on bodies instead (see `flows.bench_place`).
+
 Each scene is one outfit on a mannequin (the photo) and on a person in the same pose (the truth). The plain practice is
 diffusers' inpainting of the same mask with the garment described in the prompt, its output taken as it comes.
 """
@@ -230,7 +232,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoints", nargs="*", default=["studio-renderer", "inpaint-embedded"])
     parser.add_argument("--pictures", type=Path, help="folder for photo, result and truth of every scene")
     parser.add_argument("--poses", type=int, default=0, help="mannequins to measure poses from outlines on, only that")
+    parser.add_argument("--mode", choices=["keep", "place"], default="keep", help="which mode is measured")
     chosen = parser.parse_args(arguments)
+    if chosen.mode == "place":
+        from flows.bench_place import run_place
+
+        run_place(chosen.scenes, text_detector(), chosen.pictures)
+        return
     if chosen.poses:
         for name, share in poses(chosen.poses).items():
             print(f"{name}: {share:.0%} within a quarter torso")

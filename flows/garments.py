@@ -132,12 +132,18 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
     notes.append(f"candidate {best + 1} of {len(tried)} was taken, {passed} passed")
     files = {"image.png": encode_image(result)}
     files |= {one: painted.read(one) for one in painted.names}
+    files |= {one: figure.read(one) for one in ("placed.png", "alpha.png") if one in figure.names}
     if not mode.carries:
         files["kept.png"] = encode_mask(plan.core)
     meta = {
         "notes": notes,
-        "measures": {**judged.measures, "candidates": len(tried), "candidates_passed": passed},
-        "problems": list(judged.problems),
+        "measures": {
+            **figure.meta.get("measures", {}),
+            **judged.measures,
+            "candidates": len(tried),
+            "candidates_passed": passed,
+        },
+        "problems": [*figure.meta.get("problems", ()), *judged.problems],
         "candidates": tried,
         "best": best,
         "box": list(plan.box),
@@ -148,11 +154,15 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
 
 def garment_previews(composed: Result, photo: Image, alpha: Alpha) -> dict[str, bytes]:
     """The contact sheet's further pictures: control maps, candidates with their scores, the taken one, zoomed joins."""
-    from pipeline.files.codec import decode_image, decode_mask
+    from pipeline.files.codec import decode_alpha, decode_image, decode_mask
     from pipeline.files.preview import garment_strips
 
     if "kept.png" in composed.names:  # a garment that is exchanged must not be laid over its successors
         alpha = decode_mask(composed.read("kept.png")).astype(np.float32)
+    placed = None
+    if "placed.png" in composed.names:  # the garment is not where its photo has it
+        placed = photo = decode_image(composed.read("placed.png"))
+        alpha = decode_alpha(composed.read("alpha.png"))
 
     def pictures(prefix: str) -> list[tuple[str, Image]]:
         names = [name for name in composed.names if name.startswith(prefix)]
@@ -165,7 +175,7 @@ def garment_previews(composed: Result, photo: Image, alpha: Alpha) -> dict[str, 
     ]
     return garment_strips(
         photo, alpha, decode_image(composed.read("image.png")), controls=[image for _, image in pictures("control-")],
-        candidates=candidates, box=tuple(composed.meta["box"]),
+        candidates=candidates, box=tuple(composed.meta["box"]), placed=placed,
     )  # fmt: skip
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError
 from pipeline.files.store import Result
-from pipeline.types import Image, Json, Subject
+from pipeline.types import Image, Json, Picture, Subject
 
 if TYPE_CHECKING:
     from pipeline.garment import Plan
@@ -104,6 +104,44 @@ def _keep_judge(plan: Plan, result: Image) -> Judged:
     return Judged(measures=measures.flat(), problems=problems(measures), merit=merit(measures))
 
 
+def _place_figure(way: ItemWay, found: Result) -> Made:
+    from pipeline.files.codec import encode_alpha, encode_arrays, encode_image
+    from pipeline.placing import place
+
+    try:
+        placed = place(subject_of(found), way.recipe.subject.phrases)
+    except ItemError as error:
+        raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
+    files = {
+        "placed.png": encode_image(placed.image),
+        "foreground.png": encode_image(placed.foreground),
+        "alpha.png": encode_alpha(placed.alpha),
+        "joints.npz": encode_arrays({"joints": placed.joints}),
+    }
+    meta = {
+        "pose": "a pose that suits the garment's cut",
+        "problems": list(placed.problems),
+        "measures": {"turned": round(placed.turned, 2)},
+    }
+    return files, meta
+
+
+def _place_plan(way: ItemWay, found: Result, figure: Result) -> Plan:
+    from pipeline.files.codec import decode_alpha, decode_arrays, decode_image
+    from pipeline.garment import make_plan
+
+    alpha, mask = decode_alpha(figure.read("alpha.png")), decode_alpha(figure.read("alpha.png")) >= 0.5
+    laid = replace(
+        subject_of(found), mask=mask, alpha=alpha, foreground=decode_image(figure.read("foreground.png"))
+    )  # fmt: skip
+    picture = Picture(image=decode_image(figure.read("placed.png")))
+    joints = decode_arrays(figure.read("joints.npz"))["joints"]
+    try:
+        return make_plan(picture, laid, joints=joints, figure=mask, repaint="everything", whole=False)
+    except ValueError as error:
+        raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
+
+
 def _restyle_figure(way: ItemWay, found: Result) -> Made:
     from masks.figure import find_figure
     from masks.person import face_boxes
@@ -155,6 +193,13 @@ MODES: Final[Mapping[str, Mode]] = {
     "keep": Mode(
         figure=_figure,
         plan=_keep_plan,
+        join=_keep_join,
+        judge=_keep_judge,
+        controls=frozenset({"pose", "canny"}),
+    ),
+    "place": Mode(
+        figure=_place_figure,
+        plan=_place_plan,
         join=_keep_join,
         judge=_keep_judge,
         controls=frozenset({"pose", "canny"}),

@@ -25,7 +25,7 @@ from pipeline.embedded.pose import ARMS, EARS, EYES, LEGS, NECK, NOSE, Build, Sk
 from pipeline.embedded.render import ground_shadow
 from pipeline.embedded.wording import Reading, read_prompt
 from pipeline.errors import CheckFailed
-from pipeline.types import Image, Mask
+from pipeline.types import Image, Mask, Size
 
 TRUNK: Final = 0.285
 """Shoulder line to hip line, in heights of the figure; see `pose.stand`, which all these proportions follow."""
@@ -120,11 +120,25 @@ def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: in
     Raises:
         CheckFailed: the pose shows no shoulders.
     """
-    reading = read_prompt(prompt, seed)
-    skeleton = skeleton_of(joints)
-    pieces = outfit(reading, kept, skeleton)
-    factor = 2 if max(kept.shape) <= SMOOTH_UP_TO_PX else 1
-    height, width = kept.shape[0] * factor, kept.shape[1] * factor
+    reading, skeleton = read_prompt(prompt, seed), skeleton_of(joints)
+    return _smooth(skeleton, reading, outfit(reading, kept, skeleton), (kept.shape[0], kept.shape[1]), seed)
+
+
+def draw_wearing(
+    joints: NDArray[np.float32], size: Size, prompt: str, seed: int, top: GarmentSpec
+) -> tuple[Image, Mask]:
+    """The person and place of `draw_stand_in` in the very garment ``top``, and where it is seen: a bench's truth."""
+    reading, skeleton = read_prompt(prompt, seed), skeleton_of(joints)
+    bottom = reading.bottom or outfit(reading, np.zeros(size, np.bool_), skeleton)[0]
+    pieces = (top,) if top.kind == "dress" else (bottom, top)
+    picture = _smooth(skeleton, reading, pieces, size, seed)
+    canvas = _drawn(skeleton, reading, pieces, size[0], size[1], seed)
+    return picture, np.asarray(canvas.labels == canvas.names.index(top.kind) + 1)
+
+
+def _smooth(skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int) -> Image:
+    factor = 2 if max(size) <= SMOOTH_UP_TO_PX else 1
+    height, width = size[0] * factor, size[1] * factor
     large = replace(
         skeleton,
         joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
@@ -133,7 +147,7 @@ def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: in
     canvas = _drawn(large, reading, pieces, height, width, seed)
     colors = canvas.rgb
     if factor > 1:
-        colors = floats(cv2.resize(colors, kept.shape[::-1], interpolation=cv2.INTER_AREA))
+        colors = floats(cv2.resize(colors, size[::-1], interpolation=cv2.INTER_AREA))
     return (np.clip(colors, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 

@@ -81,14 +81,18 @@ def garment_strips(
     controls: Sequence[Image],
     candidates: Sequence[tuple[float, bool, Image]],
     box: tuple[int, ...],
+    placed: Image | None = None,
 ) -> dict[str, bytes]:
-    """JPEG strips of one restaged garment: ``controls.jpg``, ``candidates.jpg``, ``taken.jpg`` and ``joins.jpg``.
+    """JPEG strips of one restaged garment: ``controls.jpg``, ``candidates.jpg``, ``taken.jpg`` and ``joins.jpg``, and
+    ``placed.jpg`` of a garment that was laid on a pose.
 
     ``candidates`` are (merit, taken, picture of the crop ``box``); each is shown under the photo's own garment. Joins
     are pieces of ``result`` along the garment's border, enlarged three times without smoothing.
     """
     x0, y0, x1, y1 = box
     shown = {"taken": shrink(result)}
+    if placed is not None:
+        shown["placed"] = shrink(placed)
     if controls:
         shown["controls"] = _strip([_tall(one) for one in controls])
     if candidates:

@@ -206,7 +206,7 @@ class GenerateSection(Section):
 class GarmentSection(Section):
     """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
 
-    mode: Literal["keep", "restyle"] = "keep"
+    mode: Literal["keep", "place", "restyle"] = "keep"
     """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
     person: Annotated[str, Field(max_length=1000)] = "a model"
     """Who wears it, in words: `a model with tan skin and long black hair`."""

@@ -39,6 +39,7 @@ _SHOTS = (("source", "Source", "not readable"), ("mask", "Mask", "no mask"), ("r
 
 
 _FURTHER = (
+    ("placed", "The garment laid on its pose"),
     ("controls", "Control maps"),
     ("candidates", "Candidates and their merit, the taken one framed"),
     ("taken", "What was made, not published"),

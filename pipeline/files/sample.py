@@ -114,6 +114,8 @@ GARMENT: Final = (
           "coloured wall and floor"),
     _worn("sweater-teal", "The striped sweater's person in another one", "sweater",
           "a woman", "a teal dotted sweater", "coloured wall and floor", mode="restyle", photo="sweater-breton.jpg"),
+    _worn("coat-stripe", "Coat that hangs free", "coat",
+          "a woman with tan skin and bob black hair", "a coat and black boots", "grey studio background", mode="place"),
 )  # fmt: skip
 """Garments worn on mannequins and on a person, each for a person and a place of its own; and one that is exchanged."""
 

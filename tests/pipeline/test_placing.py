@@ -1,0 +1,104 @@
+"""Place mode: landmarks, poses that suit a garment, necklines and the laid garment, on drawn flat-lays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.embedded.cloth import GarmentSpec
+from pipeline.embedded.palette import DYES, rgb
+from pipeline.embedded.render import render
+from pipeline.embedded.scene import Scene, SceneSpec
+from pipeline.errors import ItemError
+from pipeline.pixels import pose
+from pipeline.pixels.drape import MOST_RAGGED, drape, drape_problems, ragged_share
+from pipeline.pixels.landmarks import find_landmarks
+from pipeline.pixels.neckline import neck_opening
+from pipeline.pixels.stances import MOST_ARM, stance_of
+from pipeline.placing import place
+from pipeline.types import Subject
+
+
+def flat(kind: str, sleeve: float, seed: int = 4, way: str = "flat") -> Scene:
+    garment = GarmentSpec(kind=kind, color_name="teal", color=rgb(DYES["teal"]), sleeve=sleeve, print_name="NOVA")
+    spec = SceneSpec(kind=way, backdrop="white", pose_seed=seed, garments=(garment,))  # type: ignore[arg-type]
+    return render(seed, size=(512, 512), spec=spec)
+
+
+def subject_of(scene: Scene) -> Subject:
+    return Subject(
+        mask=scene.alpha > 0.5, alpha=scene.alpha, foreground=scene.image, confidence=1.0, finder="file"
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sweater() -> Scene:
+    return flat("sweater", 1.0)
+
+
+def test_a_long_sleeve_lies_on_its_arm(sweater: Scene) -> None:
+    marks = find_landmarks(sweater.alpha > 0.5)
+    stance = stance_of(marks)
+    draped = drape(sweater.image, sweater.alpha, marks, stance)
+    assert drape_problems(draped) == ()
+    for shoulder, elbow, wrist in pose.ARMS:
+        for share in (0.3, 0.6, 0.9):
+            x, y = stance.joints[elbow, :2] * (1 - share) + stance.joints[wrist, :2] * share
+            assert draped.alpha[round(float(y)), round(float(x))] > 0.5
+        assert stance.joints[shoulder, 1] < stance.joints[elbow, 1] < stance.joints[wrist, 1]
+        aside = abs(stance.joints[elbow, 0] - stance.joints[shoulder, 0])
+        assert np.degrees(np.arctan2(aside, stance.joints[elbow, 1] - stance.joints[shoulder, 1])) < MOST_ARM + 1
+
+
+def test_the_neck_is_seen_where_the_inside_of_the_back_was(sweater: Scene) -> None:
+    marks = find_landmarks(sweater.alpha > 0.5)
+    opening = neck_opening(sweater.image, sweater.alpha, marks)
+    assert opening is not None
+    assert 0.005 < opening.sum() / (sweater.alpha > 0.5).sum() < 0.1
+    stance = stance_of(marks)
+    draped = drape(sweater.image, sweater.alpha, marks, stance)
+    x, y = (round(float(value)) for value in stance.joints[1, :2] - [0, 0.04 * stance.unit])
+    assert draped.alpha[y, x] < 0.1
+
+
+def test_an_opening_that_cannot_be_told_parks_the_garment(sweater: Scene) -> None:
+    painted = sweater.image.copy()
+    painted[sweater.alpha > 0.5] = (20, 120, 120)
+    marks = find_landmarks(sweater.alpha > 0.5)
+    draped = drape(painted, sweater.alpha, marks, stance_of(marks))
+    assert any("neckline" in said for said in drape_problems(draped))
+
+
+def test_the_photographs_pixels_are_kept(sweater: Scene) -> None:
+    placed = place(subject_of(sweater), ["sweater"])
+    assert placed.problems == ()
+    assert np.ptp(placed.image[placed.alpha > 0.98].astype(int).mean(axis=1)) > 60, "the print is there"
+    assert placed.joints.shape == (18, 3)
+    own = np.median(sweater.image[sweater.alpha > 0.98], axis=0)
+    assert np.abs(np.median(placed.image[placed.alpha > 0.98], axis=0) - own).max() < 25
+
+
+def test_sleeves_that_lie_too_far_out_are_said(sweater: Scene) -> None:
+    marks = find_landmarks(sweater.alpha > 0.5)
+    draped = drape(sweater.image, sweater.alpha, marks, stance_of(marks))
+    assert draped.turned < 1
+    assert any("50 degrees off" in said for said in drape_problems(replace(draped, turned=50.0)))
+
+
+def test_a_frayed_outline_is_told_from_a_whole_one(sweater: Scene) -> None:
+    whole = sweater.alpha > 0.5
+    frayed = whole.copy()
+    ys, _ = np.mgrid[: whole.shape[0], : whole.shape[1]]
+    inner = cv2.erode(whole.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    frayed[~inner & ((ys // 8) % 2 == 0)] = False
+    assert ragged_share(whole) < MOST_RAGGED < ragged_share(frayed)
+
+
+def test_what_cannot_be_put_on_is_refused_with_a_reason() -> None:
+    with pytest.raises(ItemError, match="hangs from the shoulders"):
+        place(subject_of(flat("t-shirt", 0.3)), ["trousers"])
+    with pytest.raises(ItemError, match="sleeves"):
+        place(subject_of(flat("tank top", 0.0)), ["shirt"])
