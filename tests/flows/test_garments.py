@@ -15,7 +15,7 @@ from flows.way import ItemWay
 from flows.workplace import locate_runs, open_files, open_workplace
 from masks.review.desk import Desk
 from masks.shelf import shelf_of
-from pipeline.embedded.render import worn_pair
+from pipeline.embedded.render import render_garment, worn_pair
 from pipeline.files.ledger import Record, Verdict
 from pipeline.files.picture import decode_picture
 from pipeline.files.provenance import read_provenance
@@ -184,3 +184,28 @@ def test_relaxing_the_mask_touches_restyled_garments_only(
     assert before == after
     before, after = keys_of(worn("garment.mode=restyle")), keys_of(worn("garment.mode=restyle", "subject.relax=0.03"))
     assert {stage for stage in before if before[stage] != after[stage]} == EVERYTHING - {"subject"}
+
+
+@pytest.mark.slow
+def test_a_flat_garment_is_laid_on_a_person(tmp_path: Path) -> None:
+    scene = render_garment("t-shirt", 7, (640, 640))
+    for folder, array in (("photos", scene.image), ("masks", (scene.alpha > 0.5).astype(np.uint8) * 255)):
+        (tmp_path / folder).mkdir()
+        Pillow.fromarray(array).save(tmp_path / folder / "shirt.png")
+    file = tmp_path / "placed.yaml"
+    file.write_text(
+        f"name: placed\nkind: garment\ncatalog: {{address: {tmp_path / 'photos'}}}\n"
+        f"subject: {{finder: file, masks: {tmp_path / 'masks'}, phrases: [t-shirt]}}\n"
+        "garment: {mode: place, candidates: 1, rounds: 1}\nbackground: {prompt: grey studio background}\n"
+        "generate: {checkpoint: studio-renderer}\nupscale: {model: lanczos}\n"
+        "export: {marketplace: plain, format: png}\n"
+        f"batch: {{runs: {tmp_path / 'runs'}}}\n"
+    )
+    record, _ = ended(load_recipe(str(file)))
+    assert record.state is ItemState.ACCEPTED, record.reason
+    assert record.scores["core_difference"] == 0
+    assert record.scores["has_face"]
+    assert record.output is not None
+    said = read_provenance(Path(record.output).read_bytes())
+    assert said is not None
+    assert said.generated_person

@@ -33,3 +33,8 @@ def test_a_second_call_leaves_every_file_as_it_is(tmp_path: Path) -> None:
 def test_an_unknown_sample_lists_those_that_exist(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="there are: garment, packshot"):
         sample_folder("shoes", str(tmp_path))
+
+
+def test_the_garment_sample_shows_every_mode(tmp_path: Path) -> None:
+    items = read_catalog(CatalogSection(address="sample:garment"), runs=str(tmp_path))
+    assert {item.overrides["garment.mode"] for item in items} == {"keep", "place", "restyle"}
