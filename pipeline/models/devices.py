@@ -40,7 +40,8 @@ def choose_dtype(wanted: str, device: str) -> str:
     """The number format to compute in: ``wanted`` where the device is good at it, else the nearest that it is good at.
 
     ``auto`` is bfloat16 on GPUs that have it, float16 on the other GPUs, and float32 on processors, whose results
-    are then the same on every machine. float16 on a processor is emulated and slow, so bfloat16 stands in for it.
+    are then the same on every machine. float16 on a processor is emulated and slow, so bfloat16 stands in for it; and
+    float32 for both where the processor has no instructions for bfloat16 either (see `has_bfloat16`).
 
     Raises:
         ModelError: not a number format.
@@ -54,9 +55,18 @@ def choose_dtype(wanted: str, device: str) -> str:
         return "float32"
     if wanted not in DTYPES:
         raise ModelError(f"No number format {wanted!r}; choose one of auto, {', '.join(DTYPES)}")
-    if kind == "cpu" and wanted == "float16":
-        return "bfloat16"
+    if kind == "cpu" and wanted != "float32":
+        return "bfloat16" if has_bfloat16() else "float32"
     return wanted
+
+
+@functools.cache
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices itself (AVX512-BF16, AMX, Arm's BF16)."""
+    import torch
+
+    tell: Any = getattr(torch.cpu, "get_capabilities", None)  # older torch does not tell: float32 is right everywhere
+    return tell is not None and any(tell().get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @contextlib.contextmanager

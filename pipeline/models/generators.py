@@ -103,6 +103,10 @@ def load_generator(
         parts = places_of(row, nets, mirror=mirror)
         with out_of_memory_named(f"loading {row.id}"):
             pipe = family.load(row, parts, where)
+            if where == "cpu" and "diffusers" in sys.modules:
+                from pipeline.models.on_cpu import prepare
+
+                prepare(pipe)
         prints = [fingerprint(one, mirror=mirror) for one in (row, *nets.values())]
         return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
 
@@ -170,9 +174,13 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
 def _generate_once(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     import torch
 
-    silence = quiet() if "diffusers" in sys.modules else contextlib.nullcontext()
+    from pipeline.models.on_cpu import Attention
+
+    uses_diffusers = "diffusers" in sys.modules
+    silence = quiet() if uses_diffusers else contextlib.nullcontext()
+    attention = Attention() if uses_diffusers and generator.device == "cpu" else contextlib.nullcontext()
     what = f"generating {len(requests)} pictures with {generator.row.id}"
-    with torch.inference_mode(), out_of_memory_named(what), silence:
+    with torch.inference_mode(), out_of_memory_named(what), silence, attention:
         made = generator.pipe(**generator.family.call(generator, tuple(requests))).images
     pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]
     for picture in pictures:

@@ -13,6 +13,7 @@ from pipeline.models.devices import (
     LoadedModels,
     choose_device,
     choose_dtype,
+    has_bfloat16,
     memory_budget_gb,
     out_of_memory_named,
 )
@@ -25,10 +26,16 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         choose_device("tpu")
 
 
-def test_number_formats() -> None:
+@pytest.mark.parametrize("native", [True, False])
+def test_number_formats(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native, "avx2": True})
+    has_bfloat16.cache_clear()
+    small = "bfloat16" if native else "float32"
     assert choose_dtype("auto", "cpu") == "float32"
-    assert choose_dtype("float16", "cpu") == "bfloat16"
-    assert choose_dtype("bfloat16", "cpu") == "bfloat16"
+    assert choose_dtype("float32", "cpu") == "float32"
+    assert choose_dtype("float16", "cpu") == small
+    assert choose_dtype("bfloat16", "cpu") == small
+    has_bfloat16.cache_clear()
     assert choose_dtype("float16", "cuda:1") == "float16"
     with pytest.raises(ModelError, match="No number format"):
         choose_dtype("int3", "cpu")

@@ -16,6 +16,7 @@ from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap, Generator
 from pipeline.models.generators import load_generator, refuse_unfit
+from pipeline.models.on_cpu import unpack
 from pipeline.models.weights import MIRROR
 from pipeline.passes.inpaint import Wish, inpaint
 from tests.pipeline.models import flow_mirror
@@ -139,8 +140,8 @@ def test_a_rows_controls_act_alone_and_together(name: str, here: None) -> None:
 def test_a_lora_changes_the_weights_that_it_names(name: str, here: None) -> None:
     base = str(flow_mirror.rows_of_families()[name].base)
     layer = "transformer_blocks.0.attn.to_q.weight"
-    plain = load_generator(base, device="cpu", accept_licence=[base]).pipe.transformer.state_dict()
-    worn = load_generator(name, device="cpu", accept_licence=[name]).pipe.transformer.state_dict()
+    plain = unpack(load_generator(base, device="cpu", accept_licence=[base]).pipe.transformer).state_dict()
+    worn = unpack(load_generator(name, device="cpu", accept_licence=[name]).pipe.transformer).state_dict()
     assert set(worn) == set(plain)
     changed = {one for one in plain if not torch.equal(plain[one], worn[one])}
     assert changed == {layer}

@@ -13,6 +13,7 @@ import torch
 from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint, checkpoints
 from pipeline.models.devices import loaded_models
 from pipeline.models.generators import load_generator, refuse_unfit
+from pipeline.models.on_cpu import unpack
 from pipeline.models.weights import MIRROR
 from pipeline.passes.inpaint import Wish, inpaint
 from tests.pipeline.models.diffusion_mirror import generators, write_mirror, write_rows
@@ -81,8 +82,10 @@ def test_a_row_runs_a_whole_inpaint_as_it_says(name: str, here: Path) -> None:
 @pytest.mark.parametrize("name", ["sd15-lcm", "tcd-sd15", "sdxl-lcm", "tcd-sdxl", "ssd-1b-lcm", "segmind-vegart"])
 def test_a_lora_changes_the_weights_that_it_names(name: str, here: Path) -> None:
     row = checkpoint(name)
-    base = load_generator(str(checkpoints()[name].base or _built_in_base(name)), device="cpu").pipe.unet.state_dict()
-    worn = load_generator(name, device="cpu").pipe.unet.state_dict()
+    base = unpack(
+        load_generator(str(checkpoints()[name].base or _built_in_base(name)), device="cpu").pipe.unet
+    ).state_dict()
+    worn = unpack(load_generator(name, device="cpu").pipe.unet).state_dict()
     assert set(worn) == set(base)
     changed = {layer for layer in base if not np.array_equal(base[layer].float().numpy(), worn[layer].float().numpy())}
     assert any("attn1.to_q" in layer for layer in changed)
