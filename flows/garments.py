@@ -84,10 +84,11 @@ def _wanted(way: ItemWay) -> list[str]:
 def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
     from pipeline.models.generators import load_generator
 
-    wanted, kinds = way.recipe.generate.checkpoint, generator_controls(way)
+    generate, kinds, accepted = way.recipe.generate, generator_controls(way), way.recipe.accept_licence
+    wanted = generate.checkpoint
     missing = [kind for kind in _wanted(way) if kind not in kinds]
     notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
-    return load_generator(wanted, controls=kinds, accept_licence=way.recipe.accept_licence), notes
+    return load_generator(wanted, controls=kinds, accept_licence=accepted, scheduler=generate.scheduler), notes
 
 
 def _candidate(

@@ -27,13 +27,13 @@ def place_painter(way: ItemWay) -> PaintPlace:
 
 def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     from pipeline.files.codec import encode_image
-    from pipeline.models.generators import load_generator
+    from pipeline.models.generators import load_generator, sampling_of
     from pipeline.models.ladder import take_notes
     from pipeline.passes.inpaint import Wish
     from pipeline.plate import generate_plate
 
     wanted = way.recipe.generate
-    generator = load_generator(wanted.checkpoint, accept_licence=way.recipe.accept_licence)
+    generator = load_generator(wanted.checkpoint, accept_licence=way.recipe.accept_licence, scheduler=wanted.scheduler)
     wish = Wish(
         prompt=way.recipe.background.prompt or "",
         negative_prompt=wanted.negative_prompt,
@@ -44,6 +44,7 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     plate = generate_plate(generator, image, alpha, wish)
     told: dict[str, Any] = {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
     told |= {"licence": generator.row.licence, "commercial": generator.row.commercial}
+    told["scheduler"] = sampling_of(generator.row).scheduler or "the one in its folder"
     if notes := take_notes(generator):
         told["memory"] = notes
     return {"plate.png": encode_image(plate)}, told

@@ -112,11 +112,12 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
         return
     accepted = data.get("accept_licence")
     steps, guidance = wanted.get("steps"), wanted.get("guidance")
-    negative = wanted.get("negative_prompt", "")
+    negative, scheduler = wanted.get("negative_prompt", ""), wanted.get("scheduler")
     if (
         not isinstance(steps, int | None)
         or not isinstance(guidance, int | float | None)
         or not isinstance(negative, str)
+        or not isinstance(scheduler, str | None)
     ):
         return  # the fields' own checks tell
     try:
@@ -127,6 +128,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             steps=sampling.steps if steps is None else steps,
             guidance=sampling.guidance if guidance is None else guidance,
             negative_prompt=negative,
+            scheduler=scheduler,
         )
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))

@@ -199,6 +199,8 @@ class GenerateSection(Section):
     """Sampling steps; the checkpoint's own number by default."""
     guidance: Annotated[float, Field(ge=0, le=50)] | None = None
     """How strictly the prompt is followed; the checkpoint's own number by default."""
+    scheduler: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{2,60}$")] | None = None
+    """One of diffusers' scheduler classes that the checkpoint's row lists; its own by default."""
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     """What should not be there; read at a guidance above 1 only."""
 

@@ -57,10 +57,7 @@ def refuse_unfit(
         )
     if sampling.max_steps is not None and steps > sampling.max_steps:
         raise RecipeError(f"{row.id}: {steps} steps, and it works with at most {sampling.max_steps}: leave steps out")
-    own = sampling.scheduler or "the one in its folder"
-    if scheduler is not None and scheduler not in (own, *sampling.schedulers):
-        others = ", ".join(sampling.schedulers) or "no other"
-        raise RecipeError(f"{row.id}: scheduler {scheduler} does not fit it; it takes {own}, and {others}")
+    with_scheduler(row, scheduler)
     low, high = sampling.guidance_range
     if not low <= guidance <= high:
         raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
@@ -73,6 +70,24 @@ def refuse_unfit(
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
 
 
+def with_scheduler(row: Checkpoint, scheduler: str | None) -> Checkpoint:
+    """The row with another of its schedulers; with its own for None.
+
+    Raises:
+        RecipeError: the row does not list it, as a distilled checkpoint lists none.
+    """
+    if scheduler is None:
+        return row
+    sampling = sampling_of(row)
+    own = sampling.scheduler or "the one in its folder"
+    if scheduler == own:
+        return row
+    if scheduler not in sampling.schedulers:
+        others = ", ".join(sampling.schedulers) or "no other"
+        raise RecipeError(f"{row.id}: scheduler {scheduler} does not fit it; it takes {own}, and {others}")
+    return row.model_copy(update={"sampling": sampling.model_copy(update={"scheduler": scheduler})})
+
+
 def readable_controls(row: Checkpoint) -> frozenset[str]:
     """The kinds of control maps that a generator reads: by ControlNets of its row, or by itself."""
     family = family_of(row)
@@ -81,17 +96,19 @@ def readable_controls(row: Checkpoint) -> frozenset[str]:
 
 def load_generator(
     name: str, *, controls: Sequence[str] = (), device: str = "auto", accept_licence: Sequence[str] = (),
-    mirror: Path | None = None,
+    scheduler: str | None = None, mirror: Path | None = None,
 ) -> Generator:  # fmt: skip
     """The checkpoint ``name`` with the ControlNets of ``controls``, loaded once in this process.
 
+    ``scheduler`` takes the place of the row's own, if the row lists it.
+
     Raises:
-        RecipeError: no such generator, or no such control in its row.
+        RecipeError: no such generator, no such control in its row, or no such scheduler.
         LicenceRefused: non-commercial and not accepted.
         WeightsMissing: not on this machine; the message says how to get them.
         ModelError: the weights do not fit.
     """
-    row = checkpoint(name, role="generator")
+    row = with_scheduler(checkpoint(name, role="generator"), scheduler)
     check_licence(row, accept_licence)
     family, where = family_of(row), choose_device(device)
     wanted = [kind for kind in controls if kind not in family.own_controls]
@@ -110,7 +127,7 @@ def load_generator(
         prints = [fingerprint(one, mirror=mirror) for one in (row, *nets.values())]
         return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
 
-    key = ("generator", row.id, tuple(controls), where, mirror)
+    key = ("generator", row.id, tuple(controls), where, row.sampling and row.sampling.scheduler, mirror)
     size_gb = row.size_gb + sum(net.size_gb for net in nets.values())
     try:
         generator: Generator = loaded_models().get(key, size_gb, load, measure=held_gb)

@@ -36,7 +36,12 @@ def here(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "overrides"), [("sd15-lcm", ()), ("dmd2-sdxl-4step-full", ("accept_licence=[dmd2-sdxl-4step-full]",))]
+    ("name", "overrides"),
+    [
+        ("sd15-lcm", ()),
+        ("sd15-inpainting", ("generate.steps=8", "generate.scheduler=UniPCMultistepScheduler")),
+        ("dmd2-sdxl-4step-full", ("accept_licence=[dmd2-sdxl-4step-full]",)),
+    ],
 )
 def test_a_recipe_runs_on_a_row_of_each_family(
     name: str, overrides: tuple[str, ...], here: None, make_recipe: MakeRecipe
@@ -52,7 +57,8 @@ def test_a_recipe_runs_on_a_row_of_each_family(
     assert told is not None
     assert isinstance(told.meta, dict)
     assert told.meta["checkpoint"] == name
-    assert told.meta["commercial"] == (name == "sd15-lcm")
+    assert told.meta["commercial"] == name.startswith("sd15")
+    assert told.meta["scheduler"] == ("UniPCMultistepScheduler" if name == "sd15-inpainting" else "LCMScheduler")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,12 @@ def test_a_recipe_runs_on_a_row_of_each_family(
         (("generate.checkpoint=hyper-sd15-4step", "generate.guidance=7.5"), "guidance 7.5 is outside 0 to 1"),
         (("generate.checkpoint=lcm-dreamshaper-v7", "generate.negative_prompt=people"), "negative prompt is not read"),
         (("generate.checkpoint=lcm-lora-sd15",), "there is no"),
+        (
+            ("generate.checkpoint=hyper-sd15-4step", "generate.scheduler=EulerDiscreteScheduler"),
+            "EulerDiscreteScheduler does not fit it; it takes .*, and no other",
+        ),
+        (("generate.checkpoint=sd15-inpainting", "generate.scheduler=NoSuchScheduler"), "and DDIMScheduler, Euler"),
+        (("generate.scheduler=euler a",), "generate.scheduler"),
     ],
 )
 def test_what_a_row_cannot_do_is_told_when_the_recipe_is_read(

@@ -18,6 +18,10 @@ from pipeline.models.generators import generate, load_generator, native_size, re
 from tests.pipeline.models.generator_folders import as_row, generator_row, write_control, write_generator
 
 SIZE = (48, 32)
+SEVERAL: dict[str, Any] = {
+    "scheduler": "DPMSolverMultistepScheduler", "schedulers": ["EulerDiscreteScheduler"], "steps": 3,
+    "settings": {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,7 @@ def rows(folder: Path, control: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         "research": generator_row(folder, id="research", commercial=False, licence="CC-BY-NC-4.0"),
         "nowhere": generator_row(tmp_path / "nowhere", id="nowhere"),
         "euler": generator_row(folder, id="euler", sampling={"scheduler": "EulerDiscreteScheduler"}),
+        "several": generator_row(folder, id="several", sampling=SEVERAL),
         "odd": generator_row(folder, id="odd", sampling={"scheduler": "NoSuchScheduler"}),
     }
     path = tmp_path / "rows.yaml"
@@ -115,6 +120,23 @@ def test_the_rows_scheduler_takes_the_place_of_the_folders(rows: dict[str, Any])
     assert type(load_generator("random", device="cpu").pipe.scheduler).__name__ == "DDIMScheduler"
     with pytest.raises(ModelError, match="NoSuchScheduler"):
         load_generator("odd", device="cpu")
+
+
+def test_a_recipes_scheduler_takes_the_place_of_the_rows_if_the_row_lists_it(rows: dict[str, Any]) -> None:
+    own = load_generator("several", device="cpu")
+    other = load_generator("several", device="cpu", scheduler="EulerDiscreteScheduler")
+    assert type(own.pipe.scheduler).__name__ == "DPMSolverMultistepScheduler"
+    assert type(other.pipe.scheduler).__name__ == "EulerDiscreteScheduler"
+    assert other.pipe.scheduler.config.use_karras_sigmas, "the settings of the row that it has, too"
+    assert load_generator("several", device="cpu", scheduler="DPMSolverMultistepScheduler").fingerprint == (
+        own.fingerprint
+    )
+    assert other.fingerprint != own.fingerprint
+    assert np.abs(generate(own, [request(1)])[0].astype(int) - generate(other, [request(1)])[0]).mean() > 1
+    with pytest.raises(RecipeError, match=r"UniPCMultistepScheduler does not fit.*DPMSolver.*and EulerDiscrete"):
+        load_generator("several", device="cpu", scheduler="UniPCMultistepScheduler")
+    with pytest.raises(RecipeError, match="the one in its folder, and no other"):
+        load_generator("random", device="cpu", scheduler="EulerDiscreteScheduler")
 
 
 def test_a_model_is_loaded_once(rows: dict[str, Any]) -> None:
