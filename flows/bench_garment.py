@@ -33,6 +33,7 @@ from pipeline.passes.inpaint import Wish
 from pipeline.pixels import geometry, pose
 from pipeline.pixels.checks import delta_e
 from pipeline.pixels.checks_garment import problems
+from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Picture, Subject
 
 FIRST_SEED: Final = 7_100_000
@@ -98,7 +99,7 @@ def prepare(photo: Scene, detector: Detector) -> tuple[Subject, Figure, Plan]:
     picture = Picture(image=photo.image)
     phrases = [garment.kind for garment in photo.spec.garments if garment.kind in photo.masks]
     subject = find_garment(picture, phrases, detector)
-    figure = find_figure(photo.image, subject.mask)
+    figure = find_figure(photo.image, subject.mask, detector)
     plan = make_plan(
         picture, subject, joints=figure.joints, figure=figure.mask, repaint="everything", whole=figure.whole
     )
@@ -209,12 +210,12 @@ def show(outcomes: dict[str, list[Outcome]]) -> None:
 JOINTS: Final = {"shoulders": (2, 5), "elbows": (3, 6), "wrists": (4, 7), "hips": (8, 11), "knees": (9, 12)}
 
 
-def poses(count: int) -> dict[str, float]:
-    """Share of the joints that `pose.from_outline` finds within a quarter of the torso, on ``count`` mannequins."""
+def poses(count: int, read: Callable[[Scene], Joints | None]) -> dict[str, float]:
+    """Share of the joints that ``read`` finds within a quarter of the torso, on ``count`` mannequins."""
     hits: dict[str, list[bool]] = {}
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         scene, _ = worn_pair(seed, size=SIZE)
-        truth, found = scene.keypoints, pose.from_outline(scene.alpha > 0.5)
+        truth, found = scene.keypoints, read(scene)
         reach = 0.25 * pose.torso_length(truth)
         for name, pair in {**JOINTS, "ankles": (10, 13)}.items():
             for joint in pair:
@@ -225,13 +226,28 @@ def poses(count: int) -> dict[str, float]:
     return {**{name: float(np.mean(some)) for name, some in hits.items()}, "all": float(np.mean(every))}
 
 
+def show_poses(count: int) -> None:
+    """Print the joints' table: from the true outline, and from the photo as the stage `figure` reads it."""
+    detector = text_detector()
+
+    def photographed(scene: Scene) -> Joints | None:
+        worn = [scene.masks[one.kind] for one in scene.spec.garments if one.kind in scene.masks]
+        return find_figure(scene.image, np.logical_or.reduce(worn), detector).joints if worn else None
+
+    outline, photo = poses(count, lambda scene: pose.from_outline(scene.alpha > 0.5)), poses(count, photographed)
+    table = Table("joints within a quarter torso", "from the true outline", "from the photo")
+    for name, share in outline.items():
+        table.add_row(name, f"{share:.0%}", f"{photo[name]:.0%}")
+    Console(width=100).print(table)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=24, help="held-out scenes")
     parser.add_argument("--checkpoints", nargs="*", default=["studio-renderer", "inpaint-embedded"])
     parser.add_argument("--pictures", type=Path, help="folder for photo, result and truth of every scene")
-    parser.add_argument("--poses", type=int, default=0, help="mannequins to measure poses from outlines on, only that")
+    parser.add_argument("--poses", type=int, default=0, help="mannequins to measure poses on, only that")
     parser.add_argument("--mode", choices=["keep", "place"], default="keep", help="which mode is measured")
     chosen = parser.parse_args(arguments)
     if chosen.mode == "place":
@@ -240,8 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_place(chosen.scenes, text_detector(), chosen.pictures)
         return
     if chosen.poses:
-        for name, share in poses(chosen.poses).items():
-            print(f"{name}: {share:.0%} within a quarter torso")
+        show_poses(chosen.poses)
         return
     outcomes = run(chosen.scenes, chosen.checkpoints, chosen.pictures)
     show(outcomes)

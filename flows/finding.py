@@ -67,6 +67,21 @@ def _tuned(way: ItemWay) -> Detector:
     return find
 
 
+def wearers_of(way: ItemWay) -> Detector | None:
+    """What finds the figures who wear a garment, each by a threshold of its own; None where no detector is asked."""
+    from masks.find import Detected
+
+    if not asks_detector(way.recipe.subject.finder, way.recipe.subject.phrases):
+        return None
+
+    def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        evidence = evidence_of(way)
+        answers = [(phrase, evidence.tuned(way.digest, image, [phrase])) for phrase in phrases]
+        return [Detected(one.mask, one.confidence, phrase, one.reasons) for phrase, one in answers if one.present]
+
+    return find
+
+
 def evidence_keys(way: ItemWay) -> dict[str, str]:
     """Scores and embedding of a parked item stay in the store: the touch-up page works with them."""
     from masks.tuned import phrases_to_ask

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from flows.finding import wearers_of
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError
 from pipeline.files.store import Result
@@ -65,7 +66,7 @@ def _figure(way: ItemWay, found: Result) -> Made:
     from masks.figure import find_figure
     from pipeline.files.codec import encode_arrays, encode_mask
 
-    figure = find_figure(way.picture.image, subject_of(found).mask)
+    figure = find_figure(way.picture.image, subject_of(found).mask, wearers_of(way))
     files = {"figure.png": encode_mask(figure.mask)}
     if figure.joints is not None:
         files["joints.npz"] = encode_arrays({"joints": figure.joints})
@@ -150,7 +151,7 @@ def _restyle_figure(way: ItemWay, found: Result) -> Made:
 
     prompt_for(way)  # refused before anything is measured
     image, garment = way.picture.image, subject_of(found).mask
-    figure = find_figure(image, garment)
+    figure = find_figure(image, garment, wearers_of(way))
     faces = face_boxes(image)
     relaxed, protected = restyle_room(
         image, garment, figure.mask, figure.joints, faces, relax=way.recipe.subject.relax

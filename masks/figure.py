@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 
 from masks import ops
+from masks.find import Detected, Detector
 from masks.garment import plain_figure
-from masks.person import Person, find_person
+from masks.person import find_person
 from pipeline.pixels import pose
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
@@ -17,6 +20,13 @@ from pipeline.types import Image, Mask, Size
 
 LOOK_PX = 1024
 """Longest side at which a generated picture is judged: smaller, the face of a whole figure is missed."""
+MANNEQUIN: Final = "mannequin"
+WEARERS: Final = (MANNEQUIN, "person")
+"""Who may wear a garment, as a detector is asked for them."""
+SPILL: Final = 0.35
+"""More than this, as a share of the person, is no hat or bag that the person network misses."""
+_WORN: Final = 0.7
+"""Share of the garment that lies within the figure who wears it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,35 +42,60 @@ class Figure:
     whole: bool = True
 
 
-def find_figure(image: Image, garment: Mask) -> Figure:
-    """The figure that wears ``garment``. A face makes it a person, whose pose the estimator reads; else the outline
-    is completed to a pose, and an estimator that sees a body in a mannequin is asked only where no outline is seen."""
+def find_figure(image: Image, garment: Mask, detector: Detector | None = None) -> Figure:
+    """The figure that wears ``garment``, and its pose.
+
+    Before a plain backdrop colours show the figure, and the person network adds what is of the backdrop's own colour
+    (a grey mannequin before grey). A face makes a person, whose pose the estimator reads, unless a ``detector``, asked
+    for `WEARERS`, knows the figure for a mannequin with a modelled face: there the estimator guesses arms that are not.
+    Else the outline is completed to a pose, and the estimator is asked only where no outline is seen.
+    """
     plain, person = plain_figure(image), find_person(image)
-    if person is not None and not _wears(person, garment):
+    if person is not None and not _wears(person.mask, garment, 0.5):
         person = None
-    mask = garment if plain is None else plain | garment
-    if plain is None and person is not None:
-        mask = person.mask | garment
+    if plain is not None and person is not None and _spills(plain, person.mask):
+        plain = None
+    seen = [one for one in (garment, plain, None if person is None else person.mask) if one is not None]
+    mask = np.logical_or.reduce(seen)
     size: Size = (garment.shape[0], garment.shape[1])
-    if person is not None and person.has_face and person.joints_inside >= 0.75:
-        joints = pose.facing(pose.from_landmarks(person.pose, size))
-        if joints[[2, 5], 2].all():
-            settled = pose.settled(joints, mask)
-            return Figure(mask=mask, joints=settled, source="the pose of the person in the photo")
-    if plain is None and person is not None:
-        joints = pose.from_landmarks(person.pose, size)
-        if joints[[2, 5], 2].all():
-            return Figure(mask=mask, joints=joints, source="the pose seen in a figure without a face")
+    faced = person is not None and person.has_face and person.joints_inside >= 0.75
+    guessed = faced and _modelled(image, garment, detector)
+    read = None if person is None or guessed else pose.facing(pose.from_landmarks(person.pose, size))
+    if read is not None and faced and read[[2, 5], 2].all():
+        return Figure(mask=mask, joints=pose.settled(read, mask), source="the pose of the person in the photo")
     outlined = pose.from_outline(mask, garment)
+    if read is not None and outlined is not None and not pose.same_shoulders(outlined, read):
+        read = None
+    if read is not None and plain is None and read[[2, 5], 2].all():
+        return Figure(mask=mask, joints=read, source="the pose seen in a figure without a face")
     if outlined is None:
         return Figure(mask=mask, joints=None, source="no pose can be read", whole=plain is not None)
-    what = "the figure's outline" if plain is not None else "the garment's outline"
+    if read is not None:
+        outlined = pose.with_outer_arms(outlined, read, mask)
+    what = "the figure's outline" if plain is not None or person is not None else "the garment's outline"
     whole = plain is not None or person is not None
     return Figure(mask=mask, joints=outlined, source=f"a pose completed from {what}", whole=whole)
 
 
-def _wears(person: Person, garment: Mask) -> bool:
-    return bool((person.mask & garment).sum() >= 0.5 * garment.sum())
+def _spills(plain: Mask, person: Mask) -> bool:
+    """Whether what differs from the backdrop is far more than the person: a floor's edge, the veins of marble."""
+    return bool((plain & ~person).sum() > SPILL * person.sum())
+
+
+def _modelled(image: Image, garment: Mask, detector: Detector | None) -> bool:
+    """Whether the detector takes the figure who wears the garment for a mannequin rather than a person."""
+    wearer = None if detector is None else wearer_of(detector(image, WEARERS), garment)
+    return wearer is not None and wearer.phrase == MANNEQUIN
+
+
+def wearer_of(found: Sequence[Detected], garment: Mask) -> Detected | None:
+    """The surest of the detected figures that wears ``garment``; None if none does."""
+    worn = [one for one in found if _wears(one.mask, garment, _WORN)]
+    return max(worn, key=lambda one: one.score, default=None)
+
+
+def _wears(figure: Mask, garment: Mask, share: float) -> bool:
+    return bool((figure & garment).sum() >= share * garment.sum())
 
 
 def look_at(image: Image, asked: Joints | None, old: Mask | None = None) -> Seen | None:

@@ -7,6 +7,7 @@ body's right, which is on the picture's left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +45,10 @@ CHEST_HALF: Final = 0.110
 SHOULDER_OUTLINE: Final = 0.120
 """Half width of the outline in the shoulders' row, sleeves and all."""
 ARM_HALF: Final = 0.030
+FOLDED: Final = 0.6
+"""An arm beside the trunk that is shorter by more than the rest of a forearm has its forearm before the trunk."""
+BELLY: Final = 0.05
+"""How far above the hips hands lie that are held before the body."""
 
 
 def from_landmarks(pose: Pose, size: Size, *, least: float = 0.5) -> Joints:
@@ -119,6 +124,34 @@ def settled(joints: Joints, figure: Mask) -> Joints:
     if result[[2, 5], 2].all():
         result[1, :2] = (result[2, :2] + result[5, :2]) / 2
     return result
+
+
+def same_shoulders(one: Joints, other: Joints, *, within_torso: float = 0.25) -> bool:
+    """Whether both shoulders of two poses lie within ``within_torso`` of a torso's length: else one is guessed."""
+    shoulders = [2, 5]
+    apart = np.hypot(*(one - other)[shoulders, :2].T)
+    return bool(other[shoulders, 2].all() and (apart <= within_torso * torso_length(one)).all())
+
+
+def with_outer_arms(joints: Joints, seen: Joints, figure: Mask) -> Joints:
+    """``joints`` with those arms of ``seen`` that lie further out, elbow and wrist together, but within ``figure``.
+
+    Where an arm touches the trunk, an outline shows none, and an estimator that guesses one sets it before the trunk:
+    both err inwards, and what lies further out within the figure can only be arm.
+    """
+    result = joints.copy()
+    for side, (_, elbow, wrist) in enumerate(ARMS):
+        both = [elbow, wrist]
+        inside = all(_holds(figure, float(seen[joint, 0]), float(seen[joint, 1])) for joint in both)
+        further = (-1, 1)[side] * float((seen[both, 0] - joints[both, 0]).sum())
+        if inside and seen[both, 2].all() and (further > 0 or not joints[both, 2].all()):
+            result[both] = seen[both]
+    return result
+
+
+def _holds(figure: Mask, x: float, y: float) -> bool:
+    row, column = round(y), round(x)
+    return 0 <= row < figure.shape[0] and 0 <= column < figure.shape[1] and bool(figure[row, column])
 
 
 # ---- from an outline
@@ -322,6 +355,9 @@ def _arm(joints: Joints, figure: Mask, trunk: Trunk, side: int) -> None:
     length = float(reached[far])
     if length < 0.6 * UPPER_ARM * u:
         return
+    if length < (UPPER_ARM + FOLDED * FOREARM) * u and not _at_frame(far, figure.shape):
+        _fold(joints, (float(far[1]), float(far[0])), _depth(region), trunk, side)
+        return
     path = np.array(way.traceback(far), np.float32)
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     whole = UPPER_ARM + FOREARM + HAND
@@ -331,6 +367,20 @@ def _arm(joints: Joints, figure: Mask, trunk: Trunk, side: int) -> None:
     for joint, station in ((elbow, UPPER_ARM * share), (wrist, (UPPER_ARM + FOREARM) * share)):
         y, x = path[int(np.abs(along - min(station, along[-1])).argmin())]
         joints[joint, :2] = _centred(middle, (float(x), float(y)), 0.03 * u)
+
+
+def _at_frame(at: Sequence[np.intp], shape: tuple[int, ...]) -> bool:
+    """Whether a point (row, column) lies where the picture's frame cuts what is seen."""
+    return not all(3 <= value < limit - 3 for value, limit in zip(at, shape, strict=True))
+
+
+def _fold(joints: Joints, tip: tuple[float, float], middle: NDArray[np.float32], trunk: Trunk, side: int) -> None:
+    """Set the elbow into its ``tip`` (x, y) and the wrist before the belly: an arm whose forearm nobody sees."""
+    _, elbow, wrist = ARMS[side]
+    joints[elbow, :2] = _centred(middle, tip, 1.5 * ARM_HALF * trunk.unit)
+    belly = np.array([trunk.center, float(joints[LEGS[side][0], 1]) - BELLY * trunk.unit], np.float32)
+    way = belly - joints[elbow, :2]
+    joints[wrist, :2] = joints[elbow, :2] + way * (FOREARM * trunk.unit / max(float(np.hypot(*way)), 1.0))
 
 
 def _beside(figure: Mask, trunk: Trunk, joints: Joints, side: int) -> tuple[Mask, Mask]:

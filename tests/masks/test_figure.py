@@ -1,0 +1,102 @@
+"""Who wears a garment: mannequins before floors and marble, modelled faces, arms; on scenes with known joints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from masks.figure import WEARERS, find_figure, wearer_of
+from masks.find import Detected
+from pipeline.embedded.render import worn_pair
+from pipeline.embedded.scene import Scene
+from pipeline.pixels import pose
+from pipeline.types import Image, Mask
+
+SIZE = (768, 576)
+BODY = range(2, 14)
+
+
+def _garment(scene: Scene) -> Mask:
+    worn = [scene.masks[one.kind] for one in scene.spec.garments if one.kind in scene.masks]
+    return np.asarray(np.logical_or.reduce(worn), np.bool_)
+
+
+def _far(scene: Scene, joints: pose.Joints | None) -> list[int]:
+    """The joints further than a quarter of the torso from where they are."""
+    assert joints is not None
+    truth, reach = scene.keypoints, 0.25 * pose.torso_length(scene.keypoints)
+    return [at for at in BODY if truth[at, 2] and np.hypot(*(joints - truth)[at, :2]) > reach]
+
+
+@pytest.mark.parametrize("seed", [7_100_006, 7_100_007])
+def test_a_floor_or_veins_of_marble_are_no_part_of_a_mannequin(seed: int) -> None:
+    scene, _ = worn_pair(seed, size=SIZE)
+    figure = find_figure(scene.image, _garment(scene))
+    true = scene.alpha > 0.5
+    assert (figure.mask & true).sum() / (figure.mask | true).sum() > 0.85
+    assert _far(scene, figure.joints) == []
+
+
+def test_a_forearm_before_the_trunk_is_folded_there() -> None:
+    scene, _ = worn_pair(7_100_011, size=SIZE)
+    joints = pose.from_outline(scene.alpha > 0.5)
+    assert _far(scene, joints) == []
+
+
+def test_a_face_that_the_detector_takes_for_a_mannequins_is_not_believed() -> None:
+    _, scene = worn_pair(7_100_009, size=SIZE)
+    asked: list[Sequence[str]] = []
+
+    def mannequin(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        asked.append(phrases)
+        return [Detected(scene.alpha > 0.5, score, phrase) for phrase, score in zip(phrases, (0.9, 0.3), strict=True)]
+
+    believed = find_figure(scene.image, _garment(scene))
+    doubted = find_figure(scene.image, _garment(scene), mannequin)
+    assert believed.source == "the pose of the person in the photo"
+    assert doubted.source == "a pose completed from the figure's outline"
+    assert asked == [WEARERS]
+
+
+def test_the_surest_figure_that_wears_the_garment_is_its_wearer() -> None:
+    garment = np.zeros((10, 10), np.bool_)
+    garment[4:8, 4:8] = True
+    beside = np.zeros_like(garment)
+    beside[:, :3] = True
+    found = [Detected(beside, 0.9, "person"), Detected(~beside, 0.4, "mannequin"), Detected(~beside, 0.3, "person")]
+    wearer = wearer_of(found, garment)
+    assert wearer is not None
+    assert wearer.phrase == "mannequin"
+    assert wearer_of(found[:1], garment) is None
+
+
+def _standing() -> pose.Joints:
+    joints = np.ones((18, 3), np.float32)
+    joints[:, :2] = 50
+    joints[[2, 5], :2] = (40, 30), (60, 30)
+    joints[[8, 11], :2] = (45, 70), (55, 70)
+    joints[[3, 4], :2] = (38, 45), (38, 60)
+    joints[[6, 7], :2] = (62, 45), (62, 60)
+    return joints
+
+
+def test_an_arm_seen_further_out_within_the_figure_is_taken() -> None:
+    seen, figure = _standing(), np.ones((100, 100), np.bool_)
+    seen[[3, 4], 0], seen[[6, 7], 0] = 30, 58
+    taken = pose.with_outer_arms(_standing(), seen, figure)
+    assert taken[[3, 4], 0].tolist() == [30, 30]
+    assert taken[[6, 7], 0].tolist() == [62, 62]
+    figure[:, :32] = False
+    assert pose.with_outer_arms(_standing(), seen, figure)[[3, 4], 0].tolist() == [38, 38]
+
+
+def test_shoulders_a_quarter_torso_apart_are_not_the_same() -> None:
+    other = _standing()
+    other[[2, 5], 1] += 9
+    assert pose.same_shoulders(_standing(), other)
+    other[[2, 5], 1] += 3
+    assert not pose.same_shoulders(_standing(), other)
+    other[2, 2] = 0
+    assert not pose.same_shoulders(other, other)
