@@ -54,8 +54,7 @@ def clusters(repaint: Mask, *, reach: float = 0.08) -> list[Mask]:
     Two far-apart spots in one crop would make the crop the whole photo, and both spots coarse.
     """
     gap = max(1, round(reach * float(np.hypot(*repaint.shape)) / 2))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * gap + 1, 2 * gap + 1))
-    count, labels = cv2.connectedComponents(cv2.dilate(repaint.astype(np.uint8), kernel))
+    count, labels = cv2.connectedComponents(geometry.grow_mask(repaint, gap).astype(np.uint8))
     parts = [repaint & (labels == number) for number in range(1, count)]
     return sorted((part for part in parts if part.any()), key=lambda part: -int(part.sum()))
 
@@ -71,9 +70,7 @@ def denoise_mask(repaint: Mask, *, strength: float) -> Mask:
         return repaint
     diagonal = float(np.hypot(*geometry.box_size(box)))
     feather = min(max(32.0, 0.1 * diagonal) * strength, min(repaint.shape) / 8)
-    grow = round(4 + feather / 2)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
-    return np.asarray(cv2.dilate(repaint.astype(np.uint8), kernel) > 0)
+    return geometry.grow_mask(repaint, round(4 + feather / 2))
 
 
 def _feathered(base: Image, patch: Image, mask: Mask) -> Image:

@@ -7,10 +7,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from pipeline.pixels.color import FloatImage, linear_to_srgb, srgb_to_linear, to_float, to_uint8
+from pipeline.pixels.geometry import depth_of
 from pipeline.types import Alpha, Image, Mask
 
 POISSON_UNKNOWNS = 40_000
@@ -46,7 +47,7 @@ def feather(mask: Mask, width_px: float) -> Alpha:
     """
     if width_px < 0.5 or mask.all():
         return mask.astype(np.float32)
-    distance = ndimage.distance_transform_edt(mask)
+    distance = depth_of(mask)
     ramp = np.clip((distance - 0.5) / width_px, 0, 1)
     return np.where(mask, ramp * ramp * (3 - 2 * ramp), 0).astype(np.float32)
 
@@ -58,7 +59,7 @@ def ring(mask: Mask, inner_px: int, outer_px: int) -> Mask:
     """Return the pixels outside ``mask`` that are more than ``inner_px`` and at most ``outer_px`` away from it."""
     if not mask.any():
         return np.zeros_like(mask)
-    distance = ndimage.distance_transform_edt(~mask)
+    distance = depth_of(~mask)
     return np.asarray((distance > inner_px) & (distance <= outer_px))
 
 
@@ -84,8 +85,9 @@ def ring_color_fit(reference: Image, generated: Image, mask: Mask, *, ring_px: i
 
 def _value_chroma(image: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return HSV's V and S*V of a float picture."""
-    value = image.max(axis=2)
-    return value, value - image.min(axis=2)
+    red, green, blue = cv2.split(image)  # numpy's own maximum over an axis of three takes ten times as long
+    value = np.maximum(np.maximum(red, green), blue)
+    return value, value - np.minimum(np.minimum(red, green), blue)
 
 
 def _fitted_line(
@@ -170,10 +172,10 @@ def _membrane(difference: FloatImage, mask: Mask) -> FloatImage:
     known = cv2.resize(difference * outside[..., None], half, interpolation=cv2.INTER_AREA)
     coarse = _membrane((known / np.maximum(weight, 1e-6)[..., None]).astype(np.float32), np.asarray(weight <= 1e-6))
     guess = cv2.resize(coarse, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    field = np.where(mask[..., None], guess, difference)
+    field, known_where = np.where(mask[..., None], guess, difference), (~mask).astype(np.uint8)
     for _ in range(24):  # relaxes what the coarse grid could not see: the last few pixels at the edge
         smooth = cv2.blur(field, (3, 3), borderType=cv2.BORDER_REPLICATE)
-        field = np.where(mask[..., None], smooth, difference)
+        field = cv2.copyTo(difference, known_where, smooth)
     return np.asarray(field, dtype=np.float32)
 
 

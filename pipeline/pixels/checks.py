@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.pixels.color import to_float
-from pipeline.pixels.geometry import box_of, box_size
+from pipeline.pixels.geometry import box_of, box_size, depth_of
 from pipeline.types import Alpha, Image, Mask
 
 
@@ -43,11 +43,12 @@ def seam_step(image: Image, mask: Mask, *, ring_px: int = 8) -> float:
     padded = np.pad(mask, 1, mode="edge")
     inside = ndimage.binary_erosion(padded, border_value=1)[1:-1, 1:-1]
     edge = (mask & ~inside) | (ndimage.binary_dilation(mask) & ~mask)
-    distance = ndimage.distance_transform_edt(~mask)
+    distance = depth_of(~mask)
     around = (distance >= ring_px - 1) & (distance <= ring_px + 1)
     if not around.any():
         return 0.0
-    gray = image.astype(np.float32).mean(axis=2)
+    red, green, blue = np.moveaxis(image.astype(np.float32), 2, 0)  # quicker than a mean over an axis of three
+    gray = (red + green + blue) / np.float32(3)
     step = np.maximum(_step(gray, 0), _step(gray, 1))
     return float(step[edge].mean() - step[around].mean())
 

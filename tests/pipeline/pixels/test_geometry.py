@@ -144,3 +144,24 @@ def test_inside_a_cut_out_is_resized_as_any_picture() -> None:
     image = random.integers(0, 256, (90, 90, 3), dtype=np.uint8)
     small, _ = geometry.resize_cutout(image, np.ones((90, 90), np.float32), (40, 40))
     assert np.abs(small.astype(int) - geometry.resize_image(image, (40, 40))).max() <= 1
+
+
+def test_depths_are_distances_to_the_nearest_pixel_outside() -> None:
+    from scipy import ndimage
+
+    mask = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(90, 70)), 4) > 0
+    assert np.allclose(geometry.depth_of(mask), ndimage.distance_transform_edt(mask), atol=1e-5)
+    assert geometry.depth_of(mask)[~mask].max() == 0
+
+
+@pytest.mark.parametrize("px", [0, 1, 7.5, 30])
+def test_a_mask_grows_by_a_disc(px: float) -> None:
+    mask = np.zeros((81, 81), np.bool_)
+    mask[40, 40] = True
+    y, x = np.mgrid[:81, :81] - 40
+    assert np.array_equal(geometry.grow_mask(mask, px), np.hypot(y, x) <= px)
+
+
+def test_an_empty_mask_stays_empty_and_a_full_one_full() -> None:
+    for mask in (np.zeros((9, 9), np.bool_), np.ones((9, 9), np.bool_)):
+        assert np.array_equal(geometry.grow_mask(mask, 3), mask)
