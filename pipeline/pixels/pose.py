@@ -404,14 +404,27 @@ def _beside(figure: Mask, trunk: Trunk, joints: Joints, side: int) -> tuple[Mask
 
 
 def _hang(joints: Joints, joint: int, figure: Mask, trunk: Trunk, sign: int) -> None:
-    """Move a hanging arm's joint inwards until the outline has room for the arm."""
-    row = int(joints[joint, 1])
+    """Move a hanging arm's joint to the arm or hand that a gap shows there; else inwards until an arm has room."""
+    row, u = int(joints[joint, 1]), trunk.unit
     if not 0 <= row < figure.shape[0] - 1:
         return
-    half = float(_run_widths(figure, round(trunk.center), row, row + 1)[0]) / 2 - ARM_HALF * trunk.unit
+    for below in (0.0, HAND / 2, HAND):
+        beside = _beyond_gap(figure, min(round(row + below * u), figure.shape[0] - 1), trunk, sign)
+        if beside is not None:
+            joints[joint, 0] = beside
+            return
+    half = float(_run_widths(figure, round(trunk.center), row, row + 1)[0]) / 2 - ARM_HALF * u
     out = sign * (float(joints[joint, 0]) - trunk.center)
-    if 0.04 * trunk.unit < half < out:
+    if 0.04 * u < half < out:
         joints[joint, 0] = trunk.center + sign * half
+
+
+def _beyond_gap(figure: Mask, row: int, trunk: Trunk, sign: int) -> float | None:
+    """The middle column of what stands beside the trunk in a row, where an arm may hang; None without a gap."""
+    u = trunk.unit
+    runs = [(a, b) for a, b in _runs(figure[row], trunk.center, reach=0.2 * u) if not a <= trunk.center < b]
+    arms = [(a + b) / 2 for a, b in runs if b - a >= 0.02 * u and sign * ((a + b) / 2 - trunk.center) > 0.08 * u]
+    return max(arms, key=lambda column: sign * column, default=None)
 
 
 def _centred(middle: NDArray[np.float32], at: tuple[float, float], reach: float) -> tuple[float, float]:

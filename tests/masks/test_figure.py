@@ -100,3 +100,18 @@ def test_shoulders_a_quarter_torso_apart_are_not_the_same() -> None:
     assert not pose.same_shoulders(_standing(), other)
     other[2, 2] = 0
     assert not pose.same_shoulders(other, other)
+
+
+def test_an_arm_that_touches_the_trunk_hangs_to_the_hand_beyond_the_gap() -> None:
+    figure = np.zeros((400, 200), np.bool_)
+    figure[10:55, 85:115] = True  # head
+    figure[50:70, 92:108] = True  # neck
+    figure[70:195, 52:148] = True  # trunk and sleeves, no gap between them
+    figure[195:385, 72:128] = True  # legs
+    hanging = pose.from_outline(figure)
+    figure[195:225, 52:64] = figure[195:225, 136:148] = True  # hands below the cuffs
+    handed = pose.from_outline(figure)
+    assert hanging is not None
+    assert handed is not None
+    assert 52 <= handed[4, 0] <= 64 < hanging[4, 0]
+    assert hanging[7, 0] < 136 <= handed[7, 0] <= 148
