@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from flows.bench_generation_weights import TINY, unet_config
 from pipeline.models import on_cpu
-from pipeline.models.checkpoints import EXTRA_ROWS
+from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
 from pipeline.models.devices import has_bfloat16, loaded_models
 from pipeline.models.families.diffusion import quiet
 from pipeline.models.generators import generate, held_gb, load_generator
@@ -210,6 +210,21 @@ def test_a_loaded_generator_is_packed_and_paints_the_same(monkeypatch: pytest.Mo
     assert took == pytest.approx(held_gb(plain))
     assert made.shape == (*SIZE, 3)
     assert np.abs(made.astype(int) - generate(plain, [request(1)])[0]).mean() < 255 * TOLERANCE
+
+
+def test_a_trained_model_paints_packed_what_it_paints_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = checkpoint("inpaint-embedded").model_dump(mode="json", exclude_unset=True, exclude={"controlnets"})
+    path = tmp_path / "rows.yaml"
+    path.write_text(yaml.safe_dump({"checkpoints": [row | {"id": "packed", "dtype": "bfloat16"}]}))
+    monkeypatch.setenv(EXTRA_ROWS, str(path))
+    wanted = request(1, steps=6, guidance=2.0)
+    plain, packed = (load_generator(name, device="cpu") for name in ("inpaint-embedded", "packed"))
+    assert isinstance(packed.pipe.unet.conv_in, on_cpu.PackedConv2d)
+    pictures = [generate(one, [wanted])[0].astype(int) for one in (plain, packed, packed)]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 8
+    assert np.array_equal(pictures[1], pictures[2])
 
 
 @pytest.mark.usefixtures("rows")
