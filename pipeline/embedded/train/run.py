@@ -25,7 +25,7 @@ SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=8_800, rate=6e-4, anneal=0.7, average=0.995)
 BACKBONE: Final = Schedule(steps=2_400, rate=1e-3, warmup=60, average=0.99, clip=5.0)
 DETECTOR_SMALL: Final = Schedule(steps=3_500, rate=8e-4, warmup=100, average=0.995)
-DETECTOR_FULL: Final = Schedule(steps=3_000, rate=6e-4, warmup=100, anneal=0.76, average=0.995, clip=2.0)
+DETECTOR_FULL: Final = Schedule(steps=5_800, rate=6e-4, warmup=100, anneal=0.76, average=0.995, clip=2.0)
 
 
 def averaged(folder: Path) -> dict[str, Any]:
