@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.errors import RecipeError
 from pipeline.files.encode import EXTENSIONS, FILE_FORMATS
+from pipeline.files.recipe_messages import did_you_mean
 from pipeline.types import Size
 
 Side = Annotated[int, Field(ge=1, le=100_000)]
@@ -131,9 +131,9 @@ def marketplace(name: str) -> Marketplace:
     """The row ``name``. Raises RecipeError with the nearest name where there is none."""
     rows = marketplaces()
     if name not in rows:
-        near = difflib.get_close_matches(name, rows, n=1)
-        guess = f"; did you mean {near[0]}?" if near else ""
-        raise RecipeError(f"{name!r} is no marketplace{guess} There are: {', '.join(rows)}")
+        guess = did_you_mean(name, rows)
+        there = f"There are: {', '.join(rows)}."
+        raise RecipeError(" ".join(filter(None, [f"{name!r} is no marketplace.", guess, there])))
     return rows[name]
 
 

@@ -109,6 +109,10 @@ def _place(
     for end in range(len(problem.path), 0, -1):
         if problem.path[:end] in origins:
             return f'override "{origins[problem.path[:end]]}"', 0, problem
+    if problem.path not in marked.lines:  # a section that only an override wrote
+        for path, override in origins.items():
+            if path[: len(problem.path)] == problem.path:
+                return f'override "{override}"', 0, problem
     line = marked.line_of(problem.path)
     source = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
     eaten = re.search(r"(?::|-)\s+#(\S+)\s*$", source)

@@ -142,6 +142,7 @@ def test_overrides_reach_every_field_and_the_last_one_wins() -> None:
     ("override", "said"),
     [
         ("export.qualty=3", 'override "export.qualty=3"  export.qualty: no such field. Did you mean quality?'),
+        ("exprt.quality=90", 'override "exprt.quality=90"  exprt: no such field. Did you mean export?'),
         ("export.quality=3", "write a whole number from 50 to 100"),
         ("quality", "write section.field=value"),
         ("=3", "write section.field=value"),
