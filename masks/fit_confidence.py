@@ -34,7 +34,7 @@ GOOD_IOU = 0.8
 FOLDS = 3
 THUMB_PX = 64
 """Side at which masks are kept while fitting: they only tell whether two candidates show the same."""
-LOST = 0.05
+LOST = 0.03
 """Share of present subjects that may be taken for absent."""
 
 
@@ -125,14 +125,14 @@ def fit_judge(answers: Sequence[Answered], about: str = "") -> Judge:
     )
     rows, ious, present = _out_of_fold(answers, start)
     good = (ious >= GOOD_IOU).astype(np.float64)
-    confidence = fit_additive(AFTER, rows, good, bends=2, ridge=8.0)
-    presence = fit_additive(AFTER, rows, present, bends=2, ridge=8.0)
+    confidence = fit_additive(AFTER, rows, good, bends=1, ridge=8.0)
+    presence = fit_additive(AFTER, rows, present, bends=1, ridge=8.0)
     honest, there = np.zeros(len(rows)), np.zeros(len(rows))
     folds = np.arange(len(rows)) * FOLDS // len(rows)
     for fold in range(FOLDS):
         out = folds == fold
-        honest[out] = fit_additive(AFTER, rows[~out], good[~out], bends=2, ridge=8.0)(rows[out])
-        there[out] = fit_additive(AFTER, rows[~out], present[~out], bends=2, ridge=8.0)(rows[out])
+        honest[out] = fit_additive(AFTER, rows[~out], good[~out], bends=1, ridge=8.0)(rows[out])
+        there[out] = fit_additive(AFTER, rows[~out], present[~out], bends=1, ridge=8.0)(rows[out])
     return Judge(
         choice=start.choice,
         presence=presence,
