@@ -30,7 +30,7 @@ from pipeline.garment import Plan, draw_controls, join, make_plan, measure, nati
 from pipeline.models.families import Generator, Inpaint
 from pipeline.models.generators import generate, load_generator, native_size, readable_controls, sampling_of
 from pipeline.passes.inpaint import Wish
-from pipeline.pixels import geometry, pose
+from pipeline.pixels import geometry, pose, pose_outline
 from pipeline.pixels.checks import delta_e
 from pipeline.pixels.checks_garment import problems
 from pipeline.pixels.pose import Joints
@@ -234,7 +234,10 @@ def show_poses(count: int) -> None:
         worn = [scene.masks[one.kind] for one in scene.spec.garments if one.kind in scene.masks]
         return find_figure(scene.image, np.logical_or.reduce(worn), detector).joints if worn else None
 
-    outline, photo = poses(count, lambda scene: pose.from_outline(scene.alpha > 0.5)), poses(count, photographed)
+    outline, photo = (
+        poses(count, lambda scene: pose_outline.from_outline(scene.alpha > 0.5)),
+        poses(count, photographed),
+    )
     table = Table("joints within a quarter torso", "from the true outline", "from the photo")
     for name, share in outline.items():
         table.add_row(name, f"{share:.0%}", f"{photo[name]:.0%}")

@@ -13,7 +13,7 @@ from masks import ops
 from masks.find import Detected, Detector
 from masks.garment import plain_figure
 from masks.person import face_sureness, find_person
-from pipeline.pixels import pose
+from pipeline.pixels import pose, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
@@ -65,7 +65,7 @@ def find_figure(image: Image, garment: Mask, detector: Detector | None = None) -
     read = None if person is None or guessed else pose.facing(pose.from_landmarks(person.pose, size))
     if read is not None and faced and read[[2, 5], 2].all():
         return Figure(mask=mask, joints=pose.settled(read, mask), source="the pose of the person in the photo")
-    outlined = pose.from_outline(mask, garment)
+    outlined = pose_outline.from_outline(mask, garment)
     if read is not None and outlined is not None and not pose.same_shoulders(outlined, read):
         read = None
     if read is not None and plain is None and read[[2, 5], 2].all():

@@ -11,7 +11,7 @@ from masks.figure import WEARERS, find_figure, wearer_of
 from masks.find import Detected
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
-from pipeline.pixels import pose
+from pipeline.pixels import pose, pose_outline
 from pipeline.types import Image, Mask
 
 SIZE = (768, 576)
@@ -41,7 +41,7 @@ def test_a_floor_or_veins_of_marble_are_no_part_of_a_mannequin(seed: int) -> Non
 
 def test_a_forearm_before_the_trunk_is_folded_there() -> None:
     scene, _ = worn_pair(7_100_011, size=SIZE)
-    joints = pose.from_outline(scene.alpha > 0.5)
+    joints = pose_outline.from_outline(scene.alpha > 0.5)
     assert _far(scene, joints) == []
 
 
@@ -108,9 +108,9 @@ def test_an_arm_that_touches_the_trunk_hangs_to_the_hand_beyond_the_gap() -> Non
     figure[50:70, 92:108] = True  # neck
     figure[70:195, 52:148] = True  # trunk and sleeves, no gap between them
     figure[195:385, 72:128] = True  # legs
-    hanging = pose.from_outline(figure)
+    hanging = pose_outline.from_outline(figure)
     figure[195:225, 52:64] = figure[195:225, 136:148] = True  # hands below the cuffs
-    handed = pose.from_outline(figure)
+    handed = pose_outline.from_outline(figure)
     assert hanging is not None
     assert handed is not None
     assert 52 <= handed[4, 0] <= 64 < hanging[4, 0]

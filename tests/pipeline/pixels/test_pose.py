@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.embedded.render import worn_pair
-from pipeline.pixels import pose
+from pipeline.pixels import pose, pose_outline
 from pipeline.types import Pose
 
 BODY = slice(1, 14)
@@ -65,7 +65,7 @@ def test_outlines_of_mannequins_give_their_joints() -> None:
     for seed in range(400, 412):
         scene, _ = worn_pair(seed, size=(256, 192))
         truth = scene.keypoints
-        found = pose.from_outline(scene.alpha > 0.5)
+        found = pose_outline.from_outline(scene.alpha > 0.5)
         assert found is not None
         seen = truth[BODY, 2] > 0
         distance = np.hypot(*(found[BODY, :2] - truth[BODY, :2]).T)
@@ -77,7 +77,7 @@ def test_outlines_of_mannequins_give_their_joints() -> None:
 
 def test_a_headless_figure_gets_a_head_above_its_neck() -> None:
     scene = next(one for one in (worn_pair(seed, size=(256, 192))[0] for seed in range(400, 420)) if headless(one))
-    joints = pose.from_outline(scene.alpha > 0.5)
+    joints = pose_outline.from_outline(scene.alpha > 0.5)
     assert joints is not None
     assert joints[0, 1] < joints[1, 1] - 0.2 * pose.torso_length(joints)
 
@@ -89,9 +89,9 @@ def headless(scene: object) -> bool:
 
 def test_nothing_and_a_speck_have_no_pose() -> None:
     empty = np.zeros((64, 64), bool)
-    assert pose.from_outline(empty) is None
+    assert pose_outline.from_outline(empty) is None
     empty[10:14, 10:14] = True
-    assert pose.from_outline(empty) is None
+    assert pose_outline.from_outline(empty) is None
 
 
 def test_settled_joints_have_an_arms_room_inside_the_outline() -> None:
