@@ -12,7 +12,7 @@ from pipeline.models.controls import CANNY_LOW, MAPS, Known, border_canny
 from pipeline.models.generators import load_generator
 from pipeline.passes.inpaint import Wish
 from pipeline.pixels.checks_garment import Seen, problems
-from pipeline.pixels.pose import from_outline
+from pipeline.pixels.pose_outline import from_outline
 from pipeline.pixels.skeleton import read_skeleton
 from pipeline.types import Mask, Picture, Subject
 

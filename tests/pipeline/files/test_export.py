@@ -63,7 +63,7 @@ def test_default_canvas_obeys_its_own_row(row: Marketplace) -> None:
 
 
 def test_unknown_names_get_a_guess() -> None:
-    with pytest.raises(RecipeError, match="did you mean zalando"):
+    with pytest.raises(RecipeError, match="Did you mean zalando"):
         marketplace("zalndo")
 
 
