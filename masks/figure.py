@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -13,7 +13,7 @@ from masks import ops
 from masks.find import Detected, Detector
 from masks.garment import plain_figure
 from masks.person import face_sureness, find_person
-from pipeline.pixels import pose, pose_outline
+from pipeline.pixels import pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
@@ -45,7 +45,15 @@ class Figure:
 
 
 def find_figure(image: Image, garment: Mask, detector: Detector | None = None) -> Figure:
-    """The figure that wears ``garment``, and its pose.
+    """The figure that wears ``garment``, and its pose, fitted to hands and hips that are seen beside the garment."""
+    figure = _read_figure(image, garment, detector)
+    if figure.joints is None:
+        return figure
+    return replace(figure, joints=pose_fit.fitted(figure.joints, image, figure.mask, garment))
+
+
+def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figure:
+    """The figure and its pose as estimator and outline give it.
 
     Before a plain backdrop colours show the figure, and the person network adds what is of the backdrop's own colour
     (a grey mannequin before grey). A face makes a person, whose pose the estimator reads, unless a ``detector``, asked

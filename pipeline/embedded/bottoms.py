@@ -18,7 +18,7 @@ def _waist(cut: Cut) -> Tube:
     b, u = sk.build, sk.unit
     widths = (0.073 * b.waist + 0.003, 0.086 * b.hips + fit, 0.095 * b.hips + fit, 0.097 * b.hips + fit)
     return Tube(
-        start=sk.torso(0.74),
+        start=sk.torso(0.74 - cut.spec.rise),
         end=sk.torso(1.05),
         ts=(0, 0.4, 0.75, 1),
         widths=tuple(w * u for w in widths),
@@ -112,9 +112,10 @@ def draw_trousers(cut: Cut) -> None:
 def _trouser_details(cut: Cut, surface: Surface) -> None:
     sk, u, canvas = cut.skeleton, cut.unit, cut.canvas
     line = max(0.0022 * u, 0.6)
-    band = np.stack([sk.torso(0.80, x) for x in (-0.09, 0.0, 0.09)])
+    rise = cut.spec.rise
+    band = np.stack([sk.torso(0.80 - rise, x) for x in (-0.09, 0.0, 0.09)])
     stroke(canvas, band, line, cut.dark, 0.7, inside=surface)
-    fly = np.stack([sk.torso(t, 0.002) for t in (0.80, 0.95, 1.08)])
+    fly = np.stack([sk.torso(t, 0.002) for t in (0.80 - rise, 0.95, 1.08)])
     stroke(canvas, fly, line, cut.dark, 0.7, inside=surface)
     stitch = np.array([0.82, 0.62, 0.36], np.float32) if cut.spec.kind == "jeans" else cut.dark
     for sign in (-1, 1):
@@ -123,7 +124,7 @@ def _trouser_details(cut: Cut, surface: Surface) -> None:
     if cut.spec.kind == "jeans":
         flap = np.stack([sk.torso(0.81, 0.014), sk.torso(0.96, 0.014), sk.torso(1.0, 0.003)])
         stroke(canvas, flap, line, stitch, 0.8, inside=surface)
-    dot(canvas, sk.torso(0.77, 0.0), (0.0045 * u, 0.0045 * u), stitch, 0.95)
+    dot(canvas, sk.torso(0.77 - rise, 0.0), (0.0045 * u, 0.0045 * u), stitch, 0.95)
 
 
 def draw_skirt(cut: Cut) -> None:
@@ -134,7 +135,7 @@ def draw_skirt(cut: Cut) -> None:
     hip = max(0.094 * b.hips, 0.047 * b.hips + 0.052 * b.limbs) + spec.fit
     widths = tuple(w * u for w in (0.071 * b.waist + 0.002, hip, hip * (0.55 + 0.45 * spec.flare), hip * spec.flare))
     tube = Tube(
-        start=sk.torso(0.70),
+        start=sk.torso(0.70 - spec.rise),
         end=end,
         ts=(0, 0.25, 0.5, 1),
         widths=widths,
@@ -147,5 +148,5 @@ def draw_skirt(cut: Cut) -> None:
     surface = paint(cut.canvas, [tube], cut.material, spec.kind, u, Dressing(fold_offset=cut.offset))
     if surface is None:
         return
-    band = np.stack([sk.torso(0.755, x) for x in (-0.09, 0.0, 0.09)])
+    band = np.stack([sk.torso(0.755 - spec.rise, x) for x in (-0.09, 0.0, 0.09)])
     stroke(cut.canvas, band, max(0.0022 * u, 0.6), cut.dark, 0.7, inside=surface)

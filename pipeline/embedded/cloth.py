@@ -24,8 +24,8 @@ class GarmentSpec:
     """One piece of clothing: what it is, its cloth and its cut.
 
     ``length`` scales hem lengths, ``fit`` is the room in figure heights, ``sleeve`` is how much of the arm is
-    covered (0 none, 0.3 short, 1 long), ``flare`` widens skirts, ``neck`` is round or vee, ``print_name`` a word or
-    an emblem.
+    covered (0 none, 0.3 short, 1 long), ``flare`` widens skirts, ``rise`` lifts a waistband, in lengths of the trunk,
+    ``neck`` is round or vee, ``print_name`` a word or an emblem.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class GarmentSpec:
     fit: float = 0.012
     sleeve: float = 0.3
     flare: float = 1.4
+    rise: float = 0.0
     neck: str = "round"
     print_name: str | None = None
     seed: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.embedded.canvas import Canvas, Material
@@ -34,7 +36,7 @@ def draw_hair_behind(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
         return
     u, up, nose = skeleton.unit, _head_axis(skeleton), skeleton.joints[NOSE]
     material = Material(color=looks.hair_color * np.float32(0.86), gloss=0.10, sharpness=12, folds=0.5)
-    top = nose + up * np.float32(0.055 * u)
+    top = nose + up * np.float32(0.036 * u)
     if looks.hair == "afro":
         middle = nose + up * np.float32(0.034 * u)
         paint(
@@ -111,8 +113,8 @@ def _draw_face(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     skin = looks.skin
     shade, blush = skin * np.array([0.62, 0.50, 0.47], np.float32), skin * np.array([1.0, 0.72, 0.70], np.float32)
     for sign in (-1, 1):
-        cheek = nose - up * np.float32(0.008 * u) + side * np.float32(sign * 0.024 * u)
-        dot(canvas, cheek, (0.011 * u, 0.009 * u), blush, alpha=0.35, softness=0.010 * u)
+        cheek = nose - up * np.float32(0.008 * u) + side * np.float32(sign * 0.019 * u)
+        dot(canvas, cheek, (0.009 * u, 0.008 * u), blush, alpha=0.30, softness=0.008 * u)
     for eye in EYES:
         _draw_eye(canvas, looks, skeleton.joints[eye], up, u)
     under = nose - up * np.float32(0.009 * u)
@@ -120,11 +122,22 @@ def _draw_face(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     mouth = nose - up * np.float32(0.0225 * u)
     lips = rgb("#b2484e") if looks.feminine else skin * np.array([0.80, 0.56, 0.54], np.float32)
     if looks.beard:
-        jaw = limb(nose - up * np.float32(0.026 * u), nose - up * np.float32(0.040 * u), (0, 1), (0.030 * u, 0.018 * u))
-        paint(canvas, [jaw], Material(color=looks.hair_color, folds=0.3), "hair", u, Dressing(shadow=0))
+        _draw_beard(canvas, skeleton, looks)
     dot(canvas, mouth, (0.0125 * u, 0.0042 * u), lips, alpha=0.95, axis=side, softness=max(0.002 * u, 0.8))
     smile = _bow(mouth, side, up, 0.0135, -0.0004, 26, u)
     stroke(canvas, smile, 0.0017 * u, lips * np.float32(0.55), alpha=0.9)
+
+
+def _draw_beard(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
+    """A full beard: the lower head in hair, but for an opening around cheeks and nose."""
+    u, up, nose = skeleton.unit, _head_axis(skeleton), skeleton.joints[NOSE]
+    shell = _egg(skeleton, 1.05)
+    start, end = shell.start - up * np.float32(0.003 * u), nose + up * np.float32(0.004 * u)
+    widths = tuple(w * 1.05 * u for w in (0.0180, 0.0285, 0.0345, 0.0385, 0.0400))
+    jaw = Tube(start=start, end=end, ts=(0, 0.30, 0.55, 0.85, 1), widths=widths, round_start=True, hem=0.0)
+    cheeks = Opening(center=nose + up * np.float32(0.006 * u), half_width=0.0345 * u, half_height=0.024 * u, down=-up)
+    material = Material(color=looks.hair_color, folds=0.45)
+    paint(canvas, [jaw], material, "hair", u, Dressing(openings=(cheeks,), shadow=0.1))
 
 
 def _draw_front_hair(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
@@ -133,10 +146,11 @@ def _draw_front_hair(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     u, up, nose = skeleton.unit, _head_axis(skeleton), skeleton.joints[NOSE]
     side = point(float(-up[1]), float(up[0]))
     material = Material(color=looks.hair_color, gloss=0.16, sharpness=10, folds=0.35)
-    part = 0.010 if looks.feminine else 0.004
+    long = looks.hair in ("long", "bob", "waves")
+    part = 0.001 if long else 0.006 if looks.feminine else 0.003
     face = Opening(
         center=nose - up * np.float32(0.012 * u) + side * np.float32(part * u),
-        half_width=0.0385 * u,
+        half_width=0.0410 * u,
         half_height=(0.060 if looks.hair != "crop" else 0.068) * u,
         down=-up,
     )
@@ -145,18 +159,17 @@ def _draw_front_hair(canvas: Canvas, skeleton: Skeleton, looks: Looks) -> None:
     stop = 0.30 if looks.hair in ("short", "crop", "bun", "afro") else 0.15
     start = shell.start + (shell.end - shell.start) * np.float32(stop)
     wide = shell.widths[-1]
-    cap = Tube(start=start, end=shell.end, ts=(0.0, 0.4, 1.0), widths=(wide * 0.93, wide, wide), round_end=True)
+    cap = Tube(start=start, end=shell.end, ts=(0.0, 0.4, 1.0), widths=(wide * 0.86, wide * 0.97, wide), round_end=True)
     parts: list[Part] = [cap]
     if looks.hair == "bun":
         knot = shell.end + up * np.float32(0.052 * u)
         parts.append(limb(knot, knot + up * np.float32(0.006 * u), (0, 1), (0.022 * u, 0.020 * u)))
-    locks: list[Part] = []
-    if looks.hair in ("long", "bob", "waves"):
-        reach = {"long": 0.175, "bob": 0.085, "waves": 0.14}[looks.hair]
+    if long:
+        reach = {"long": 0.185, "bob": 0.095, "waves": 0.15}[looks.hair]
         for sign in (-1, 1):
-            root = nose + up * np.float32(0.030 * u) + side * np.float32(sign * 0.0415 * u)
-            tip = root - up * np.float32(reach * u) + side * np.float32(sign * 0.004 * u)
-            locks.append(limb(root, tip, (0, 0.3, 0.7, 1), (0.009 * u, 0.0115 * u, 0.0125 * u, 0.008 * u)))
-    paint(canvas, parts, material, "hair", u, Dressing(openings=(face,), shadow=0.15))
-    if locks:
-        paint(canvas, locks, material, "hair", u, Dressing(shadow=0.35))
+            root = nose + up * np.float32(0.040 * u) + side * np.float32(sign * 0.038 * u)
+            tip = root - up * np.float32(reach * u) + side * np.float32(sign * 0.008 * u)
+            widths = tuple(w * u for w in (0.010, 0.0135, 0.0165, 0.0165, 0.0095))
+            lock = limb(root, tip, (0, 0.25, 0.55, 0.8, 1), widths, lift=-0.012 * u)
+            parts.append(replace(lock, depth=0.7))
+    paint(canvas, parts, material, "hair", u, Dressing(openings=(face,), shadow=0.25), blend=0.020)

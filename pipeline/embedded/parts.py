@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.embedded.palette import Floats
+from pipeline.embedded.palette import Floats, floats
 
 Point = Floats
 """(2,) float32: x, y in px."""
 
-TABLE = 400
+LEAST_TABLE = 400
+"""Stations of a part's tables at least; long parts have two a px, else a steep shoulder comes out in steps."""
 
 
 def point(x: float, y: float) -> Point:
@@ -26,7 +27,6 @@ def point(x: float, y: float) -> Point:
 
 
 STATIONS: Floats = np.linspace(0, 1, 49, dtype=np.float32)
-FINE: Floats = np.linspace(0, 1, TABLE, dtype=np.float32)
 KERNEL = np.array([1, 3, 5, 6, 5, 3, 1]) / 24
 
 
@@ -137,14 +137,14 @@ class Tube:
         a = dx * axis[0] + dy * axis[1]
         p = dx * side[0] + dy * side[1]
         t = bound(a * np.float32(1 / length))
-        half, grade = self._tables(length)
-        station = (t * np.float32(TABLE - 1)).astype(np.intp)
+        half, grade, steep = self._tables(length)
+        station = (t * np.float32(len(half) - 1)).astype(np.intp)
         w = half.take(station)
         if self.pleats:
             w *= 1 + np.float32(0.035 * self.pleats) * t * t
         u = bound(p / w, -1, 1)
         square = u * u
-        alpha, bow, over = self._coverage(a, p, w, square, length, float(half[-1]))
+        alpha, bow, over = self._coverage(a, p, w, square, steep.take(station), length, float(half[-1]))
         nz = np.sqrt(np.maximum(1 - square - bow * bow, 0) if self._rounded else np.maximum(1 - square, 0))
         lean = grade.take(station)
         if self._rounded:
@@ -172,18 +172,20 @@ class Tube:
     def _rounded(self) -> bool:
         return self.round_start or self.round_end
 
-    def _tables(self, length: float) -> tuple[Floats, Floats]:
-        """Half width and lean of the normal at TABLE even stations."""
+    def _tables(self, length: float) -> tuple[Floats, Floats, Floats]:
+        """At even stations: half width, lean of the normal, and px across the outline for each px across the axis."""
         half = smooth_profile(self.ts, self.widths)
         grade = np.empty_like(half)
         grade[1:-1] = (half[2:] - half[:-2]) * np.float32(0.5)
         grade[0], grade[-1] = half[1] - half[0], half[-1] - half[-2]
         lean = bound(grade * np.float32(-self.slope * (len(half) - 1) / length), -1.2, 1.2)
-        wide = np.maximum(np.interp(FINE, STATIONS, half), 0.3)
-        return wide.astype(np.float32), np.interp(FINE, STATIONS, lean).astype(np.float32)
+        fine = np.linspace(0, 1, max(LEAST_TABLE, math.ceil(2 * length)), dtype=np.float32)
+        wide = np.maximum(np.interp(fine, STATIONS, half), 0.3)
+        steep = 1 / np.hypot(1, np.interp(fine, STATIONS, grade * np.float32((len(half) - 1) / length)))
+        return floats(wide), floats(np.interp(fine, STATIONS, lean)), floats(steep)
 
     def _coverage(
-        self, a: Floats, p: Floats, w: Floats, square: Floats, length: float, last: float
+        self, a: Floats, p: Floats, w: Floats, square: Floats, steep: Floats, length: float, last: float
     ) -> tuple[Floats, Floats, Floats]:
         """Coverage, how far a round end has bent away (0 to 1), and px beyond the ends."""
         zero = np.zeros((1, 1), np.float32)
@@ -194,7 +196,7 @@ class Tube:
             over = before + after
             distance = np.sqrt(p * p + over * over)
             bow = np.minimum(over / w, 1) * np.float32(self.bend)
-        alpha = bound(w - distance + np.float32(0.5))
+        alpha = bound((w - distance) * steep + np.float32(0.5))
         if not self.round_start:
             alpha *= bound(a + np.float32(0.5))
         if not self.round_end:

@@ -17,7 +17,7 @@ from pipeline.embedded.palette import DENIM, DYES, HAIR, SKINS, Floats, contrast
 from pipeline.embedded.patterns import PATTERNS
 from pipeline.types import Alpha, Box, Image, Mask, Size
 
-RENDERER_VERSION: Final = 2
+RENDERER_VERSION: Final = 3
 """Raised whenever a seed gives another picture."""
 
 Kind = Literal["person", "mannequin", "headless", "flat", "ghost", "product"]

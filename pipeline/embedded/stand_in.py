@@ -31,6 +31,8 @@ TRUNK: Final = 0.285
 """Shoulder line to hip line, in heights of the figure; see `pose.stand`, which all these proportions follow."""
 SHOULDER: Final = 0.080
 HIP: Final = 0.047
+WAISTBAND: Final = 0.86
+"""A waistband begins at 0.74 of the trunk; a top whose hem ends above this, plus room to tuck in, needs it higher."""
 SMOOTH_UP_TO_PX: Final = 1_300
 """Pictures up to this side are drawn at twice the size and averaged; larger ones have pixels enough."""
 
@@ -63,7 +65,7 @@ def skeleton_of(joints: NDArray[np.float32]) -> Skeleton:
     hip_half = float(np.hypot(*(at[11] - at[8]))) / 2
     build = Build(
         shoulders=float(np.clip(half / (SHOULDER * unit), 0.8, 1.25)),
-        hips=float(np.clip(hip_half / (HIP * unit), 0.85, 1.15)),
+        hips=float(np.clip(hip_half / (HIP * unit), 0.6, 1.15)),
         waist=0.95,
         limbs=0.95,
         bust=0.3,
@@ -92,20 +94,32 @@ def _complete(at: Floats, seen: NDArray[np.bool_], up: Floats, unit: float) -> N
         at[ear] = at[NOSE] + head * np.float32(0.008 * unit) + across * np.float32(sign * 0.042 * unit)
 
 
-def covered(kept: Mask, skeleton: Skeleton, pairs: tuple[tuple[int, int], ...]) -> float:
-    """Share of the lines between joints ``pairs`` that lies on ``kept`` (H, W), inside the picture."""
+def covered(kept: Mask, skeleton: Skeleton, pairs: tuple[tuple[int, int], ...], *, unseen: float = 1.0) -> float:
+    """Share of the lines between joints ``pairs`` that lies on ``kept`` (H, W), inside the picture; else ``unseen``."""
     share = np.linspace(0.1, 0.9, 17, dtype=np.float32)[:, None]
     points = np.concatenate([skeleton.joints[a] * (1 - share) + skeleton.joints[b] * share for a, b in pairs])
     columns, rows = np.rint(points).astype(int).T
     inside = (rows >= 0) & (rows < kept.shape[0]) & (columns >= 0) & (columns < kept.shape[1])
-    return float(kept[rows[inside], columns[inside]].mean()) if inside.any() else 1.0
+    return float(kept[rows[inside], columns[inside]].mean()) if inside.any() else unseen
+
+
+def hem_of(kept: Mask, skeleton: Skeleton) -> float:
+    """How far down the trunk's axis (0 the neck, 1 the hips) the kept garment reaches; 1 where it dresses no trunk."""
+    stations = np.arange(0.2, 1.0, 0.01, dtype=np.float32)
+    at = np.rint(np.stack([skeleton.torso(float(t)) for t in stations])).astype(int)
+    inside = (at >= 0).all(1) & (at[:, 1] < kept.shape[0]) & (at[:, 0] < kept.shape[1])
+    dressed = np.zeros(len(stations), np.bool_)
+    dressed[inside] = kept[at[inside, 1], at[inside, 0]]
+    return float(stations[np.flatnonzero(dressed)[-1]]) if dressed.any() else 1.0
 
 
 def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpec, ...]:
     """What has to be drawn on the body because the kept pixels do not dress it: bottom, then top."""
     pieces = []
-    if covered(kept, skeleton, ((8, 9), (11, 12))) < 0.35:
-        pieces.append(reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"])))
+    # thighs under the frame are dressed too: a waistband may show above it
+    if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < 0.35:
+        bottom = reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"]))
+        pieces.append(replace(bottom, rise=max(bottom.rise, WAISTBAND - hem_of(kept, skeleton))))
     if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:
         pieces.append(reading.top or GarmentSpec(kind="t-shirt", color_name="white", color=rgb(DYES["white"])))
     return tuple(pieces)

@@ -12,6 +12,7 @@ from pipeline.embedded.backdrops import BACKDROPS, backdrop, tabletop
 from pipeline.embedded.cloth import BOTTOMS, TOPS, GarmentSpec
 from pipeline.embedded.folder import render_folder, sheet
 from pipeline.embedded.palette import DYES, rgb
+from pipeline.embedded.parts import Tube
 from pipeline.embedded.render import box_of, flat_pair, render, render_garment, render_product, worn_pair
 from pipeline.embedded.scene import PRODUCTS, SceneSpec, random_looks, random_spec
 from pipeline.errors import RecipeError
@@ -164,3 +165,15 @@ def test_box_of_is_tight():
     mask = np.zeros((10, 12), bool)
     mask[2:5, 3:9] = True
     assert box_of(mask) == (3, 2, 9, 5)
+
+
+def test_a_steep_outline_has_no_steps():
+    top = np.array([250.0, 50.0], np.float32)
+    tube = Tube(start=top, end=top + np.array([0, 1_900], np.float32), ts=(0, 0.1, 1), widths=(20.0, 230.0, 230.0))
+    field = tube.field(2_000, 500)
+    breadth = field.alpha[60:220].sum(axis=1)
+    growth = np.diff(breadth)
+    assert growth.mean() > 1.5, "a slope, not an upright edge"
+    assert growth.max() < 2 * np.median(growth)
+    half = (field.alpha[130] > 0.02) & (field.alpha[130] < 0.98)
+    assert half.sum() >= 4, "a flat slope is soft over more than a pixel of a row"

@@ -85,6 +85,18 @@ def test_only_what_the_kept_pixels_leave_bare_is_dressed() -> None:
     assert np.abs(dressed[y, x] / 255 - rgb(DYES["red"])).max() > 0.3, "the jeans are kept: nothing is drawn there"
 
 
+def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[:, :2], joints[1:8, 2] = 150, 1
+    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
+    joints[[3, 4], :2], joints[[6, 7], :2] = ((92, 190), (90, 270)), ((208, 190), (210, 270))
+    kept = np.zeros((330, 300), np.bool_)
+    kept[80:200, 110:190] = True  # a short top, and the picture ends at the hips
+    made = draw_stand_in(joints, kept, "a man wearing a cropped sweater and red trousers, white studio", 4)
+    under = made[210:220, 148:153].reshape(-1, 3).mean(axis=0) / 255
+    assert np.abs(under - rgb(DYES["red"])).max() < 0.3, "no bare belly where trousers were asked for"
+
+
 def test_prompts_are_read_by_whole_words() -> None:
     reading = read_prompt("A bearded man with dark brown skin wearing a sky blue shirt and black boots, city street", 1)
     assert not reading.looks.feminine
