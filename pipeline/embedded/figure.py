@@ -121,10 +121,12 @@ def draw_body(
     *,
     bare_legs: bool = True,
     hands: tuple[bool, bool] = (True, True),
+    sleeved: tuple[int, int] = (0, 0),
 ) -> None:
     """Legs (from the knee down if not ``bare_legs``), trunk, arms and neck; the head comes after the clothes.
 
-    ``hands`` says of each side whether the arm has one.
+    ``hands`` says of each side whether the arm has one, ``sleeved`` how many of its limbs, from the shoulder on, are
+    not drawn because something else dresses them.
     """
     name = "mannequin" if looks.mannequin else "skin"
     u = skeleton.unit
@@ -140,7 +142,7 @@ def draw_body(
         widths=(0.036 * u, 0.0245 * u * skeleton.build.limbs, 0.0235 * u * skeleton.build.limbs),
         round_end=not looks.headless,
     )
-    arms = [part for side in (0, 1) for part in arm_parts(skeleton, side)[: None if hands[side] else 2]]
+    arms = [part for side in (0, 1) for part in arm_parts(skeleton, side)[sleeved[side] : None if hands[side] else 2]]
     trunk: list[Part] = [torso(skeleton), stem, *arms]
     paint(canvas, trunk, looks.material, name, u, Dressing(shadow=0.2), blend=0.018)
     if looks.headless:

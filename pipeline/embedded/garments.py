@@ -45,10 +45,11 @@ def draw_arm_in_front(
     skin_name: str,
     hands: tuple[bool, bool] = (True, True),
     lowest: float = 0.02,
+    sleeved: tuple[int, int] = (0, 0),
 ) -> None:
     """Draw again the arms whose hands come back over the trunk, so that they lie on the cloth.
 
-    ``hands`` says of each side whether the arm has one, ``lowest`` how far under the hips a hand lies on cloth.
+    ``hands`` and ``sleeved`` are those of `draw_body`, ``lowest`` is how far under the hips a hand lies on cloth.
     """
     u = skeleton.unit
     for side in (0, 1):
@@ -57,7 +58,7 @@ def draw_arm_in_front(
         raised = float(wrist @ skeleton.up) / u
         if aside > 0.125 or raised < -lowest:
             continue
-        parts = arm_parts(skeleton, side)[1 : None if hands[side] else 2]
+        parts = arm_parts(skeleton, side)[max(1, sleeved[side]) : None if hands[side] else 2]
         _redraw_arm(canvas, skeleton, side, parts, spec, skin, skin_name)
 
 

@@ -33,6 +33,8 @@ SHOULDER: Final = 0.080
 HIP: Final = 0.047
 WAISTBAND: Final = 0.86
 """A waistband begins at 0.74 of the trunk; a top whose hem ends above this, plus room to tuck in, needs it higher."""
+SLEEVED: Final = 0.85
+"""Share of a limb's line on kept pixels from which a sleeve hides it."""
 SMOOTH_UP_TO_PX: Final = 1_300
 """Pictures up to this side are drawn at twice the size and averaged; larger ones have pixels enough."""
 
@@ -125,6 +127,18 @@ def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpe
     return tuple(pieces)
 
 
+def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
+    """How many limbs of each arm, from the shoulder on, kept sleeves hide: 0, 1 or 2.
+
+    What they hide is not drawn. It could only show beside them, as an arm that is thicker than its sleeve.
+    """
+    counts = []
+    for shoulder, elbow, wrist in ARMS:
+        upper, lower = (covered(kept, skeleton, (limb,), unseen=0.0) for limb in ((shoulder, elbow), (elbow, wrist)))
+        counts.append(0 if upper < SLEEVED else 1 if lower < SLEEVED else 2)
+    return counts[0], counts[1]
+
+
 def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: int) -> Image:
     """A person and a place as ``prompt`` says, (H, W, 3) of ``kept``'s size, in the pose of ``joints`` (18, 3).
 
@@ -135,7 +149,8 @@ def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: in
         CheckFailed: the pose shows no shoulders.
     """
     reading, skeleton = read_prompt(prompt, seed), skeleton_of(joints)
-    return _smooth(skeleton, reading, outfit(reading, kept, skeleton), (kept.shape[0], kept.shape[1]), seed)
+    pieces, size = outfit(reading, kept, skeleton), (kept.shape[0], kept.shape[1])
+    return _smooth(skeleton, reading, pieces, size, seed, sleeves(kept, skeleton))
 
 
 def draw_wearing(
@@ -150,7 +165,10 @@ def draw_wearing(
     return picture, np.asarray(canvas.labels == canvas.names.index(top.kind) + 1)
 
 
-def _smooth(skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int) -> Image:
+def _smooth(
+    skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int,
+    sleeved: tuple[int, int] = (0, 0),
+) -> Image:  # fmt: skip
     factor = 2 if max(size) <= SMOOTH_UP_TO_PX else 1
     height, width = size[0] * factor, size[1] * factor
     large = replace(
@@ -158,7 +176,7 @@ def _smooth(skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...
         joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
         unit=skeleton.unit * factor,
     )
-    canvas = _drawn(large, reading, pieces, height, width, seed)
+    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved)
     colors = canvas.rgb
     if factor > 1:
         colors = floats(cv2.resize(colors, size[::-1], interpolation=cv2.INTER_AREA))
@@ -166,8 +184,9 @@ def _smooth(skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...
 
 
 def _drawn(
-    skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int
-) -> Canvas:
+    skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int,
+    sleeved: tuple[int, int] = (0, 0),
+) -> Canvas:  # fmt: skip
     feet = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS) + 0.04 * skeleton.unit
     floor = (feet - 0.055 * skeleton.unit) / height
     picture = backdrop(reading.backdrop, seed, height, width, min(floor, 2.0)).copy()
@@ -175,11 +194,12 @@ def _drawn(
         ground_shadow(picture, skeleton)
     canvas = Canvas.over(picture)
     draw_hair_behind(canvas, skeleton, reading.looks)
-    draw_body(canvas, skeleton, reading.looks, bare_legs=not any(p.kind in ("trousers", "jeans") for p in pieces))
+    bare_legs = not any(piece.kind in ("trousers", "jeans") for piece in pieces)
+    draw_body(canvas, skeleton, reading.looks, bare_legs=bare_legs, sleeved=sleeved)
     draw_shoes(canvas, skeleton, reading.shoes)
     for piece in pieces:
         draw_garment(canvas, skeleton, piece)
-    draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin")
+    draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin", sleeved=sleeved)
     draw_head(canvas, skeleton, reading.looks)
     return canvas
 

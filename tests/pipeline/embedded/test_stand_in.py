@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline.embedded.palette import DYES, SKINS, rgb
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
-from pipeline.embedded.stand_in import draw_place, draw_stand_in, skeleton_of
+from pipeline.embedded.stand_in import draw_place, draw_stand_in, skeleton_of, sleeves
 from pipeline.embedded.wording import read_prompt
 from pipeline.errors import CheckFailed
 from pipeline.types import Mask
@@ -95,6 +96,28 @@ def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
     made = draw_stand_in(joints, kept, "a man wearing a cropped sweater and red trousers, white studio", 4)
     under = made[210:220, 148:153].reshape(-1, 3).mean(axis=0) / 255
     assert np.abs(under - rgb(DYES["red"])).max() < 0.3, "no bare belly where trousers were asked for"
+
+
+def test_a_limb_in_a_kept_sleeve_is_not_drawn_beside_it() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[:14, 2] = 1
+    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
+    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
+    joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
+    joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    skeleton = skeleton_of(joints)
+    kept = np.zeros((400, 300), np.bool_)
+    kept[90:260, 115:185] = True  # a trunk
+    assert sleeves(kept, skeleton) == (0, 0)
+    cv2.line(slim := kept.astype(np.uint8), (100, 100), (80, 180), 1, 5)  # a sleeve narrower than the arm
+    assert sleeves(slim > 0, skeleton) == (1, 0)
+    cv2.line(slim, (80, 180), (70, 250), 1, 5)
+    assert sleeves(slim > 0, skeleton) == (2, 0)
+    place = "a woman with deep skin wearing navy trousers, white studio"
+    bare, sleeved = draw_stand_in(joints, kept, place, 4), draw_stand_in(joints, slim > 0, place, 4)
+    beside = (215, 68)  # a few px from the middle of the forearm
+    assert bare[beside].max() < 160
+    assert sleeved[beside].min() > 200
 
 
 def test_prompts_are_read_by_whole_words() -> None:
