@@ -28,6 +28,8 @@ _LOCK = threading.Lock()
 _LOOK_PX = 1024
 _VISIBLE = 0.5
 _NO_BOX = (0, 0, 0, 0)
+_NEVER, _SURE = 0.2, 0.8
+"""Probabilities under and over which no edge is looked for."""
 _JOINTS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 
 
@@ -40,7 +42,7 @@ class Person:
     ``joints_inside`` the share of visible joints that the mask covers. ``joints_seen`` is the mean visibility of the
     joints that should lie inside the picture. ``others`` counts faces beside the person's own; ``has_face`` is
     whether the face network sees a face on the mask at all. ``faint`` is the share of the outline where both sides
-    look alike.
+    look alike, ``guessed`` how broad the networks' doubt is along it (see ``doubt_width``).
     """
 
     mask: Mask
@@ -54,6 +56,7 @@ class Person:
     others: int
     has_face: bool = True
     faint: float = 0.0
+    guessed: float = 0.0
 
     @property
     def is_faceless(self) -> bool:
@@ -143,7 +146,20 @@ def find_person(image: Image) -> Person | None:
         others=_others(faces, refined),
         has_face=len(faces) > _others(faces, refined),
         faint=faint_share(small, refined),
+        guessed=doubt_width(probability),
     )
+
+
+def doubt_width(probability: NDArray[np.float32]) -> float:
+    """Mean width of what is broadly doubted along a person's outline, in thousandths of the picture's longer side.
+
+    ``probability`` is (H, W) in [0, 1]. A seam is doubted over a pixel or two of the networks' own; where dark cloth
+    meets a dark backdrop they doubt whole patches, and an edge found in there is a guess.
+    """
+    side = max(probability.shape)
+    outline = int(np.count_nonzero(ops.boundary(probability > 0.5)))
+    broad = ops.opened((probability > _NEVER) & (probability < _SURE), side / 250)
+    return float(np.count_nonzero(broad) / (max(outline, 1) * side / 1000))
 
 
 def foreground_probability(image: Image) -> NDArray[np.float32]:
@@ -284,8 +300,8 @@ def refine(image: Image, probability: NDArray[np.float32]) -> Mask:
     x0, y0, x1, y1 = ops.grown_box(box, 0.15 * max(box[2] - box[0], box[3] - box[1]), size)
     inner = probability[y0:y1, x0:x1]
     labels = np.where(inner > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    labels[inner < 0.2] = cv2.GC_BGD
-    labels[inner > 0.8] = cv2.GC_FGD
+    labels[inner < _NEVER] = cv2.GC_BGD
+    labels[inner > _SURE] = cv2.GC_FGD
     if not (inner > 0.5).any() or not (inner < 0.5).any():
         return guess
     models = np.zeros((1, 65)), np.zeros((1, 65))

@@ -29,7 +29,6 @@ class Sample:
     phrases: str
     credit: str
     hangs: str = ""
-    park_below: str = ""
     person: str = ""
     wearing: str = ""
     place: str = ""
@@ -51,7 +50,6 @@ def _photo(sku: str, title: str, phrases: str, package: str, resource: str, cred
     return Sample(
         sku=sku, photo=resource.rsplit("/", 1)[-1], package=package, resource=resource, title=title, phrases=phrases,
         credit=credit,
-        park_below="1" if phrases == "person" else "",  # a portrait is published only after a person has looked at it
     )  # fmt: skip
 
 
@@ -161,10 +159,9 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "park_below", "mode", "person", "wearing", "prompt"]
+    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "mode", "person", "wearing", "prompt"]
     values = [
-        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.park_below, s.mode, s.person, s.wearing, s.place]
-        for s in samples
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.mode, s.person, s.wearing, s.place] for s in samples
     ]
     used = [at for at in range(len(names)) if any(row[at] for row in values)]
     rows.writerow([names[at] for at in used])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import cv2
+import matplotlib
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from masks.backdrop import Keyed
 from masks.confidence import of_keyed, of_person
-from masks.person import Person
+from masks.person import Person, doubt_width, find_person
 from pipeline.types import Pose
 
 MASK = np.zeros((100, 100), np.bool_)
@@ -75,6 +79,7 @@ def test_one_bad_sign_parks_a_keyed_subject(change: dict[str, Any], words: str) 
         ({"joints_inside": 0.5}, "joints"),
         ({"joints_seen": 0.2}, "legs"),
         ({"faint": 0.4}, "hardly shows"),
+        ({"guessed": 9.0}, "a guess in places"),
         ({"has_face": False}, "mannequin"),
     ],
 )
@@ -96,3 +101,21 @@ def test_worse_signs_never_raise_the_confidence() -> None:
         now = of_keyed(replace(GOOD_KEY, agreement=agreement)).confidence
         assert 0 <= now <= last
         last = now
+
+
+def test_only_broad_doubt_along_an_outline_counts() -> None:
+    probability = np.zeros((500, 500), np.float32)
+    probability[100:400, 100:400] = 1
+    thin = cv2.GaussianBlur(probability, (0, 0), 1.0)
+    assert doubt_width(thin) == 0
+    patch = thin.copy()
+    patch[150:250, 85:115] = 0.5
+    assert 2 < doubt_width(patch) < 6
+    assert doubt_width(np.zeros((40, 40), np.float32)) == 0
+
+
+def test_dark_cloth_before_a_dark_backdrop_is_no_sure_mask() -> None:
+    path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    person = find_person(np.asarray(Pillow.open(path).convert("RGB"), np.uint8))
+    assert person is not None
+    assert of_person(person).confidence < 0.6
