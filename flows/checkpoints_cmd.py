@@ -38,7 +38,9 @@ def list_(role: Role = None, family: FamilyName = None) -> None:
 def fetch(
     ids: Annotated[list[str], typer.Argument(metavar="ID...")],
     accept_licence: Accept = None,
-    controls: Annotated[bool, typer.Option("--controls", help="Fetch the rows' ControlNets, too.")] = False,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Fetch the rows' ControlNets and IP-Adapters, too.")
+    ] = False,
 ) -> None:
     """Download weights from the hub, with all that they need (LoRAs, other parts), and verify their digests."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -62,10 +64,10 @@ def _wanted(ids: list[str], accepted: list[str], *, controls: bool) -> list[Chec
     for row in map(checkpoint, ids):
         check_licence(row, accepted)
         found |= {part.id: part for part in parts_of(row)}
-        nets = [checkpoint(name) for name in row.controlnets.values()] if controls else []
-        for net in nets:
-            check_licence(net, accepted)
-        found |= {net.id: net for net in nets}
+        beside = [*row.controlnets.values(), *([row.ip_adapter] if row.ip_adapter else [])] if controls else []
+        for one in map(checkpoint, beside):
+            check_licence(one, accepted)
+            found |= {part.id: part for part in parts_of(one)}
     return list(found.values())
 
 

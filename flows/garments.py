@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flows.modes import MODES, prompt_for
+from flows.references import reference_picture
 from flows.way import ItemWay, Made, item_seed
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
@@ -88,7 +89,11 @@ def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
     wanted = generate.checkpoint
     missing = [kind for kind in _wanted(way) if kind not in kinds]
     notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
-    return load_generator(wanted, controls=kinds, accept_licence=accepted, scheduler=generate.scheduler), notes
+    generator = load_generator(
+        wanted, controls=kinds, accept_licence=accepted, scheduler=generate.scheduler,
+        reference=generate.reference is not None,
+    )  # fmt: skip
+    return generator, notes
 
 
 def _candidate(
@@ -103,7 +108,8 @@ def _candidate(
     recipe, mode = way.recipe, MODES[way.recipe.garment.mode]
     wish = Wish(
         prompt=prompt_for(way), negative_prompt=recipe.generate.negative_prompt, seed=seed,
-        steps=recipe.generate.steps, guidance=recipe.generate.guidance,
+        steps=recipe.generate.steps, guidance=recipe.generate.guidance, reference=reference_picture(way),
+        reference_scale=recipe.generate.reference_scale,
     )  # fmt: skip
     try:
         made = paint(generator, plan, wish, controls)

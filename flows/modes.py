@@ -46,10 +46,10 @@ def prompt_for(way: ItemWay) -> str:
     from pipeline.garment import prompt_of
 
     recipe, wearing = way.recipe, way.recipe.garment.wearing
-    if recipe.garment.mode == "restyle" and not wearing.strip():
+    if recipe.garment.mode == "restyle" and not wearing.strip() and recipe.generate.reference is None:
         raise ItemError(
             f"{way.item.sku}/{way.item.view}: mode restyle needs the new garment in words: "
-            "fill the column wearing, or write garment.wearing: a coral t-shirt"
+            "fill the column wearing, or write garment.wearing: a coral t-shirt; or show it by generate.reference"
         )
     wearing = wearing or " and ".join(recipe.subject.phrases)
     return prompt_of(person=recipe.garment.person, wearing=wearing, place=recipe.background.prompt or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flows.references import reference_picture
 from flows.way import ItemWay, Made
 from pipeline.types import Alpha, Image
 
@@ -33,13 +34,19 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     from pipeline.plate import generate_plate
 
     wanted = way.recipe.generate
-    generator = load_generator(wanted.checkpoint, accept_licence=way.recipe.accept_licence, scheduler=wanted.scheduler)
+    reference = reference_picture(way)
+    generator = load_generator(
+        wanted.checkpoint, accept_licence=way.recipe.accept_licence, scheduler=wanted.scheduler,
+        reference=reference is not None,
+    )  # fmt: skip
     wish = Wish(
         prompt=way.recipe.background.prompt or "",
         negative_prompt=wanted.negative_prompt,
         seed=way.seed,
         steps=wanted.steps,
         guidance=wanted.guidance,
+        reference=reference,
+        reference_scale=wanted.reference_scale,
     )
     plate = generate_plate(generator, image, alpha, wish)
     told: dict[str, Any] = {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from flows.references import reference_checkpoint, reference_digest
 from flows.sources import source_digest
 from flows.workplace import Workplace
 from masks.shelf import Place, Revision, Shelf, place_of, shelf_of
@@ -200,11 +201,12 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
         "garment": recipe.garment.model_dump(mode="json"),
         "wearing": recipe.garment.wearing or recipe.subject.phrases,
         "place": recipe.background.prompt,
-        "generate": wanted.model_dump(mode="json", exclude={"checkpoint"}),
+        "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
         "seed": way.seed,
     }
     names = [wanted.checkpoint, *(nets[kind] for kind in recipe.garment.controls if kind in nets)]
-    paint = key_of("paint", what, [figure], "+".join(map(_weights, names)))
+    names += [adapter] if (adapter := reference_checkpoint(way)) else []
+    paint = key_of("paint", what, [figure, *reference_digest(way)], "+".join(map(_weights, names)))
     compose = key_of("compose", recipe.upscale.model_dump(mode="json"), [paint])
     export, checks = _file_keys(way, compose)
     return StageKeys(
@@ -241,12 +243,15 @@ def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
     what = {
         **framing,
         "prompt": way.recipe.background.prompt,
-        "generate": wanted.model_dump(mode="json", exclude={"checkpoint"}),
+        "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
         "seed": way.seed,
     }
-    return key_of("place", what, [subject], _weights(wanted.checkpoint))
+    names = [wanted.checkpoint, *([adapter] if (adapter := reference_checkpoint(way)) else [])]
+    return key_of("place", what, [subject, *reference_digest(way)], "+".join(map(_weights, names)))
 
 
+_BY_DIGEST = {"checkpoint", "reference"}
+"""Fields of `generate` whose files count by what is in them, wherever they lie."""
 _FRAMING = {
     "aspect",
     "advised_px",

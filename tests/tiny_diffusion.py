@@ -190,3 +190,36 @@ def write_lora(path: Path, network: Any, *, kohya: bool, rank: int = 2, scale: f
         else:
             state |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}
     return save({name: value.half() for name, value in state.items()}, path)
+
+
+SEEN = 24
+"""Width of what the tiny image encoder says of a picture."""
+
+
+def write_image_encoder(folder: Path, *, seed: int = 11) -> Path:
+    """CLIP's vision tower with its projection, as a transformers folder."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8,
+        projection_dim=SEEN,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(config).half().save_pretrained(folder)
+    return folder
+
+
+def write_ip_adapter(path: Path, network: Any, *, seed: int = 12) -> Path:
+    """An IP-Adapter of a UNet in the authors' names: four tokens off a projection."""
+    torch.manual_seed(seed)
+    width, state = network.config.cross_attention_dim, dict[str, torch.Tensor]()
+    state |= {
+        "image_proj.proj.weight": torch.randn(4 * width, SEEN), "image_proj.proj.bias": torch.zeros(4 * width),
+        "image_proj.norm.weight": torch.ones(width), "image_proj.norm.bias": torch.zeros(width),
+    }  # fmt: skip
+    for place, name in enumerate(network.attn_processors):
+        if name.endswith("attn2.processor"):
+            to_k = network.get_submodule(name.removesuffix(".processor")).to_k
+            for kind in ("k", "v"):
+                state[f"ip_adapter.{place}.to_{kind}_ip.weight"] = torch.randn(to_k.weight.shape)
+    return save({name: value.half() for name, value in state.items()}, path)

@@ -16,6 +16,7 @@ _ADDRESSES = (
     ("catalog", "photo_root"),
     ("subject", "masks"),
     ("background", "picture"),
+    ("generate", "reference"),
     ("batch", "runs"),
 )
 _CHECKPOINTS = (
@@ -60,6 +61,9 @@ def _missing_files(data: Json) -> Iterator[Problem]:
     picture = _value(data, "background", "picture") if _value(data, "background", "kind") == "picture" else None
     if picture and "://" not in picture and not FilePath(picture).is_file():
         yield Problem(("background", "picture"), f"there is no file {picture}: {_from_here()}")
+    reference = _value(data, "generate", "reference")
+    if reference and "://" not in reference and not FilePath(reference).is_file():
+        yield Problem(("generate", "reference"), f"there is no file {reference}: {_from_here()}")
     masks = _value(data, "subject", "masks") if _value(data, "subject", "finder") == "file" else None
     if masks and "://" not in masks and not FilePath(masks).is_dir():
         yield Problem(("subject", "masks"), f"there is no folder {masks}: {_from_here()}")
@@ -129,6 +133,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             guidance=sampling.guidance if guidance is None else guidance,
             negative_prompt=negative,
             scheduler=scheduler,
+            reference=_value(data, "generate", "reference") is not None,
         )
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))

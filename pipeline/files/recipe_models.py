@@ -66,6 +66,7 @@ ColumnField = Literal[
     "mode",
     "person",
     "wearing",
+    "reference",
     "background_kind",
     "background_color",
     "background_color_to",
@@ -85,6 +86,7 @@ ROW_FIELDS: Mapping[str, str] = {
     "mode": "garment.mode",
     "person": "garment.person",
     "wearing": "garment.wearing",
+    "reference": "generate.reference",
     "background_kind": "background.kind",
     "background_color": "background.color",
     "background_color_to": "background.color_to",
@@ -203,6 +205,10 @@ class GenerateSection(Section):
     """One of diffusers' scheduler classes that the checkpoint's row lists; its own by default."""
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     """What should not be there; read at a guidance above 1 only."""
+    reference: Address | None = None
+    """A picture whose look is followed beside the words: a face, a garment, a place. Its row needs an IP-Adapter."""
+    reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """How strongly the reference is followed; 0 is not at all."""
 
 
 class GarmentSection(Section):

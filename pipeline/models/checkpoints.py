@@ -31,7 +31,7 @@ FRAME_FIELDS: Final = ("native_px", "multiple_of")
 
 Role = Literal[
     "detector", "segmenter", "text_encoder", "generator", "lora", "controlnet", "upscaler",
-    "unet", "transformer", "vae", "config",
+    "unet", "transformer", "vae", "config", "ip_adapter", "image_encoder",
 ]  # fmt: skip
 
 
@@ -125,6 +125,8 @@ class Checkpoint(BaseModel):
     """How a generator is sampled; other roles have none."""
     controlnets: Mapping[str, str] = {}
     """Rows of the ControlNets that fit a generator, by kind of control: `{pose: controlnet-openpose}`."""
+    ip_adapter: str | None = None
+    """Row of the IP-Adapter by which a generator reads a reference picture; that row needs an `image_encoder`."""
     sha256: Mapping[str, Digest] = {}
     """SHA-256 by file name; verified when fetched."""
     pickle: bool = False

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import CheckFailed, OutOfMemory, RecipeError
-from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint
+from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint, checkpoints
 from pipeline.models.devices import choose_device, free_memory, loaded_models, out_of_memory_named
 from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
 from pipeline.models.families.diffusion import quiet
+from pipeline.models.families.image_prompt import share_reference
 from pipeline.models.ladder import fit_into_memory
 from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
@@ -39,14 +40,14 @@ def sampling_of(row: Checkpoint) -> Sampling:
 
 def refuse_unfit(
     row: Checkpoint, *, steps: int, guidance: float, strength: float = 1.0, controls: Sequence[str] = (),
-    negative_prompt: str = "", scheduler: str | None = None,
+    negative_prompt: str = "", scheduler: str | None = None, reference: bool = False,
 ) -> None:  # fmt: skip
     """Refuse what the checkpoint cannot do, before anything is loaded.
 
     Raises:
         RecipeError: fewer executed steps than its minimum or more than its maximum, a guidance or a scheduler that a
-            distilled checkpoint cannot take, a control that its row has no ControlNet for, or a negative prompt that
-            would not be read.
+            distilled checkpoint cannot take, a control that its row has no ControlNet for, or a negative prompt or a
+            ``reference`` picture that would not be read.
     """
     family, sampling = family_of(row), sampling_of(row)
     executed = int(steps * strength)
@@ -66,8 +67,21 @@ def refuse_unfit(
     if missing:
         have = ", ".join(sorted(have_maps)) or "none"
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
+    if reference:
+        ip_adapter_of(row)
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
+
+
+def ip_adapter_of(row: Checkpoint) -> Checkpoint:
+    """The row of the IP-Adapter that reads reference pictures for ``row``. Raises RecipeError where it has none."""
+    if not family_of(row).image_prompt or row.ip_adapter is None:
+        able = sorted(one.id for one in checkpoints().values() if one.role == "generator" and one.ip_adapter)
+        raise RecipeError(
+            f"{row.id}: its row has no IP-Adapter, so generate.reference is not read; leave it out, or choose a "
+            f"checkpoint that has one: {', '.join(able[:6])}"
+        )
+    return checkpoint(row.ip_adapter, role="ip_adapter")
 
 
 def with_scheduler(row: Checkpoint, scheduler: str | None) -> Checkpoint:
@@ -96,14 +110,15 @@ def readable_controls(row: Checkpoint) -> frozenset[str]:
 
 def load_generator(
     name: str, *, controls: Sequence[str] = (), device: str = "auto", accept_licence: Sequence[str] = (),
-    scheduler: str | None = None, mirror: Path | None = None,
+    scheduler: str | None = None, reference: bool = False, mirror: Path | None = None,
 ) -> Generator:  # fmt: skip
     """The checkpoint ``name`` with the ControlNets of ``controls``, loaded once in this process.
 
-    ``scheduler`` takes the place of the row's own, if the row lists it.
+    ``scheduler`` takes the place of the row's own, if the row lists it. With ``reference``, the row's IP-Adapter is
+    loaded too, and every request must carry a reference picture.
 
     Raises:
-        RecipeError: no such generator, no such control in its row, or no such scheduler.
+        RecipeError: no such generator, no such control in its row, no such scheduler, or no IP-Adapter for a reference.
         LicenceRefused: non-commercial and not accepted.
         WeightsMissing: not on this machine; the message says how to get them.
         ModelError: the weights do not fit.
@@ -113,22 +128,24 @@ def load_generator(
     family, where = family_of(row), choose_device(device)
     wanted = [kind for kind in controls if kind not in family.own_controls]
     nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in wanted}
-    for net in nets.values():
-        check_licence(net, accept_licence)
+    adapter = ip_adapter_of(row) if reference else None
+    extra = [*nets.values(), *([adapter] if adapter else [])]
+    for part in extra:
+        check_licence(part, accept_licence)
 
     def load() -> Generator:
-        parts = places_of(row, nets, mirror=mirror)
+        parts = places_of(row, nets, adapter, mirror=mirror)
         with out_of_memory_named(f"loading {row.id}"):
             pipe = family.load(row, parts, where)
             if where == "cpu" and "diffusers" in sys.modules:
                 from pipeline.models.on_cpu import prepare
 
                 prepare(pipe)
-        prints = [fingerprint(one, mirror=mirror) for one in (row, *nets.values())]
+        prints = [fingerprint(one, mirror=mirror) for one in (row, *extra)]
         return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
 
-    key = ("generator", row.id, tuple(controls), where, row.sampling and row.sampling.scheduler, mirror)
-    size_gb = row.size_gb + sum(net.size_gb for net in nets.values())
+    key = ("generator", row.id, tuple(controls), reference, where, row.sampling and row.sampling.scheduler, mirror)
+    size_gb = row.size_gb + sum(part.size_gb for part in extra)
     try:
         generator: Generator = loaded_models().get(key, size_gb, load, measure=held_gb)
     except OutOfMemory:
@@ -148,7 +165,10 @@ def held_gb(generator: Generator) -> float:
     return sum(one.numel() * one.element_size() for one in tensors.values()) / 1e9
 
 
-def places_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror: Path | None = None) -> Parts:
+def places_of(
+    row: Checkpoint, controlnets: Mapping[str, Checkpoint], ip_adapter: Checkpoint | None = None, *,
+    mirror: Path | None = None,
+) -> Parts:  # fmt: skip
     """Where everything lies that the row is loaded from. Raises WeightsMissing for the first that is not here."""
 
     def part(one: Checkpoint, weight: float = 1.0) -> Part:
@@ -158,6 +178,8 @@ def places_of(row: Checkpoint, controlnets: Mapping[str, Checkpoint], *, mirror:
         place=locate(row, mirror=mirror),
         controls={kind: part(net) for kind, net in controlnets.items()},
         needs={name: part(needed(row, name)) for name in row.needs},
+        ip_adapter=None if ip_adapter is None else part(ip_adapter),
+        image_encoder=None if ip_adapter is None else part(needed(ip_adapter, "image_encoder")),
         loras=tuple(part(checkpoint(use.id, role="lora"), use.weight) for use in row.loras),
     )
 
@@ -174,8 +196,8 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """Generate pictures for requests of one shape, in one call; each depends on its own seed alone.
 
     Batched results differ from single ones by float rounding only: two levels of 255 at most on the embedded model.
-    Requests with several controls go one by one, because diffusers takes no batch of them. Where the memory does not
-    do, fewer are made at once and the VAE works in tiles; `ladder.take_notes` tells.
+    Requests with several controls, or with different references, go one by one: diffusers takes no batch of them.
+    Where the memory does not do, fewer are made at once and the VAE works in tiles; `ladder.take_notes` tells.
 
     Raises:
         CheckFailed: a picture came out black or of one colour, as safety checkers and empty controls leave them.
@@ -183,7 +205,8 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """
     if not requests:
         return []
-    if len(requests) > 1 and len(requests[0].controls) > 1 and not generator.family.batch_of_controls:
+    alone = len(requests[0].controls) > 1 and not generator.family.batch_of_controls
+    if len(requests) > 1 and (alone or not share_reference(requests)):
         return [picture for one in requests for picture in generate(generator, [one])]
     return fit_into_memory(generator, requests, _generate_once)
 

@@ -36,6 +36,8 @@ class Wish:
     steps: int | None = None
     guidance: float | None = None
     strength: float = 1.0
+    reference: Image | None = None
+    reference_scale: float = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,8 @@ def paint_native(
         steps=wish.steps or sampling.steps,
         guidance=sampling.guidance if wish.guidance is None else wish.guidance,
         strength=wish.strength,
+        reference=wish.reference,
+        reference_scale=wish.reference_scale,
         controls=tuple(
             ControlMap(
                 kind=one.kind, image=geometry.resize_image(one.image, size), scale=one.scale, start=one.start,

@@ -13,7 +13,7 @@ from pipeline.models.devices import loaded_models
 from pipeline.models.weights import MIRROR
 from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
 
-ROWS = ("sd15-inpainting", "lcm-lora-sd15", "controlnet-sd15-openpose")
+ROWS = ("sd15-inpainting", "lcm-lora-sd15", "controlnet-sd15-openpose", "ip-adapter-sd15")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_list_can_be_narrowed() -> None:
 def test_fetching_a_row_fetches_all_that_it_is_made_of(mirror: Path) -> None:
     said, error = run("fetch", "sd15-lcm", "--controls")
     assert error is None, said
-    for name in ("sd15-lcm:", "lcm-lora-sd15:", "controlnet-sd15-openpose:"):
+    for name in ("sd15-lcm:", "lcm-lora-sd15:", "controlnet-sd15-openpose:", "ip-adapter-sd15:", "clip-vit-h-vision:"):
         assert name in said
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from flows.items import process_chunk
 from flows.planning import plan_batch
@@ -18,7 +20,7 @@ from tests.flows.conftest import MakeRecipe
 from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
 
 GENERATED = ("background.kind=generated", "background.prompt=marble background", "catalog.limit=1")
-ROWS = ("sd15-inpainting", "lcm-lora-sd15", "sdxl-base", "dmd2-sdxl-4step-unet")
+ROWS = ("sd15-inpainting", "lcm-lora-sd15", "sdxl-base", "dmd2-sdxl-4step-unet", "ip-adapter-sd15")
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,46 @@ def test_a_recipe_runs_on_a_row_of_each_family(
     assert told.meta["scheduler"] == ("UniPCMultistepScheduler" if name == "sd15-inpainting" else "LCMScheduler")
 
 
+def _places(make_recipe: MakeRecipe, *overrides: str) -> tuple[dict[str, int], bytes]:
+    """What was executed, and the generated place, of one item on a checkpoint with an IP-Adapter."""
+    plan = plan_batch(make_recipe(*GENERATED, "generate.checkpoint=sd15-lcm", *overrides))
+    if plan is None:
+        return {}, b""
+    executed = dict(process_chunk(plan.address, [("shoe0", "main")]).executed)
+    work = open_workplace(plan.address)
+    record = next(work.ledger.records(work.id))
+    assert record.output is not None, record.reason
+    told = work.store.get(record.keys["place"])
+    assert told is not None
+    return executed, told.read("plate.png")
+
+
+def test_a_reference_is_followed_and_its_bytes_decide_what_is_done_again(
+    here: None, tmp_path: Path, make_recipe: MakeRecipe
+) -> None:
+    rng = np.random.default_rng(1)
+    look = tmp_path / "look.png"
+    Pillow.fromarray(rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)).save(look)
+    _, plain = _places(make_recipe)
+    asked = (f"generate.reference={look}", "generate.reference_scale=1")
+    executed, first = _places(make_recipe, *asked)
+    assert executed["place"] == 1
+    assert first != plain
+    moved = look.rename(tmp_path / "moved.png")
+    executed, _ = _places(make_recipe, f"generate.reference={moved}", "generate.reference_scale=1")
+    assert "place" not in executed, "the same picture elsewhere"
+    Pillow.fromarray(rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)).save(look)
+    executed, other = _places(make_recipe, *asked)
+    assert executed["place"] == 1
+    assert other != first
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        (("generate.reference=nowhere.png", "generate.checkpoint=sd15-lcm"), "there is no file nowhere.png"),
+        ((f"generate.reference={__file__}",), "inpaint-embedded: its row has no IP-Adapter"),
+        (("generate.reference_scale=2",), "generate.reference_scale"),
         (("generate.checkpoint=dmd2-sdxl-4step-full",), "accept_licence: dmd2-sdxl-4step-full"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=2"), "at least 4"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=8"), "at most 4"),

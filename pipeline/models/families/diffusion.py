@@ -15,7 +15,8 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.devices import choose_dtype
-from pipeline.models.families.types import Inpaint, Part, Parts
+from pipeline.models.families.image_prompt import encoder_parts, image_prompt_arguments, wear_ip_adapter
+from pipeline.models.families.types import Generator, Inpaint, Part, Parts
 from pipeline.models.tensors import load_strictly, read_state
 from pipeline.types import Mask
 
@@ -88,6 +89,8 @@ def load_pipe(
     dtype = dtype_of(row, device)
     with quiet(), named(row, parts.place):
         components = {**extra, **exchanged(row, parts, dtype)}
+        if parts.image_encoder is not None:
+            components |= encoder_parts(parts.image_encoder, dtype)
         kind = controlled if parts.controls else plain
         if parts.controls:
             nets = [load_controlnet(part, dtype) for part in parts.controls.values()]
@@ -96,6 +99,9 @@ def load_pipe(
         pipe = read(kind, row, parts, dtype, components)
         pipe.scheduler = scheduler_of(row, pipe.scheduler)
         wear_loras(pipe, parts.loras)
+        if parts.ip_adapter is not None:
+            with named(parts.ip_adapter.row, parts.ip_adapter.place):
+                wear_ip_adapter(pipe, parts.ip_adapter)
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.to(memory_format=torch.channels_last)
     if row.quantisation is not None:
@@ -262,13 +268,16 @@ def whole_cells(repaint: Mask, cell_px: int) -> Mask:
     return np.repeat(np.repeat(cells, cell_px, 0), cell_px, 1)
 
 
-def common_arguments(row: Checkpoint, pipe: Any, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
+def common_arguments(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     """The arguments that every inpainting pipeline takes, prompts aside; each request has its own random generator."""
     import torch
     from PIL import Image as Pillow
 
-    first = requests[0]
+    row, pipe, first = generator.row, generator.pipe, requests[0]
     height, width = first.size
+    told = {}
+    if getattr(pipe, "image_encoder", None) is not None:
+        told = image_prompt_arguments(generator, requests, guided=has_second_pass(row, first.guidance))
     masks = [whole_cells(one.repaint, pipe.vae_scale_factor) for one in requests]
     return {
         "image": [Pillow.fromarray(one.image) for one in requests],
@@ -282,6 +291,7 @@ def common_arguments(row: Checkpoint, pipe: Any, requests: tuple[Inpaint, ...]) 
         "eta": row.sampling.eta if row.sampling else 0.0,
         "output_type": "np",
         **(control_arguments(requests) if first.controls else {}),
+        **told,
     }
 
 

@@ -30,7 +30,7 @@ def load(row: Checkpoint, parts: Parts, device: str) -> Any:
 
 def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     """The pipeline's arguments for requests of one shape, steps, guidance and strength."""
-    arguments = common_arguments(generator.row, generator.pipe, requests)
+    arguments = common_arguments(generator, requests)
     arguments["prompt_embeds"] = _embeddings(generator, [one.prompt for one in requests])
     if has_second_pass(generator.row, requests[0].guidance):
         arguments["negative_prompt_embeds"] = _embeddings(generator, [one.negative_prompt for one in requests])
@@ -56,6 +56,7 @@ FAMILY = Family(
     multiple_of=8,
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=True,
+    image_prompt=True,
     load=load,
     call=call,
 )

@@ -31,7 +31,7 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     import torch
 
     height, width = requests[0].size
-    arguments = common_arguments(generator.row, generator.pipe, requests)
+    arguments = common_arguments(generator, requests)
     arguments |= {"original_size": (height, width), "target_size": (height, width), "crops_coords_top_left": (0, 0)}
     wanted = {"": [_embedding(generator, one.prompt, negative=False) for one in requests]}
     if has_second_pass(generator.row, requests[0].guidance):
@@ -64,6 +64,7 @@ FAMILY = Family(
     multiple_of=8,
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=True,
+    image_prompt=True,
     load=load,
     call=call,
 )

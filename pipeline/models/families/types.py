@@ -32,6 +32,7 @@ class Inpaint:
 
     ``image`` is (H, W, 3) uint8 and ``repaint`` (H, W) True where pixels are generated. ``strength`` 1 starts from
     noise; below it, what lies under the mask shows through. Executed steps are int(steps * strength).
+    ``reference`` is a picture of any size whose look is followed, as strongly as ``reference_scale`` in [0, 1] says.
     """
 
     image: Image
@@ -43,6 +44,8 @@ class Inpaint:
     guidance: float
     strength: float = 1.0
     controls: tuple[ControlMap, ...] = ()
+    reference: Image | None = None
+    reference_scale: float = 0.6
 
     @property
     def size(self) -> Size:
@@ -69,13 +72,16 @@ class Parts:
     """All that a generator is loaded from.
 
     ``place`` is the row's own file or folder; ``controls`` are ControlNets by kind, in the order in which requests
-    carry their maps; ``needs`` the parts of the row's ``needs`` by their names (``unet``, ``vae``, ``config``, ...).
+    carry their maps; ``needs`` the parts of the row's ``needs`` by their names (``unet``, ``vae``, ``config``, ...),
+    ``ip_adapter`` and ``image_encoder`` what reads reference pictures, where some are to be read.
     """
 
     place: Path
     controls: Mapping[str, Part] = field(default_factory=dict)
     needs: Mapping[str, Part] = field(default_factory=dict)
     loras: tuple[Part, ...] = ()
+    ip_adapter: Part | None = None
+    image_encoder: Part | None = None
 
 
 @dataclass(kw_only=True)
@@ -104,7 +110,7 @@ class Family:
     called with keyword arguments and answers with ``.images``, (N, H, W, 3) floats in [0, 1]). ``call`` turns requests
     of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
     ``batch_of_controls`` says whether several requests may carry several controls each; ``own_controls`` are those
-    that it reads without a ControlNet of the row's.
+    that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read.
     """
 
     id: str
@@ -115,3 +121,4 @@ class Family:
     call: Callable[[Generator, tuple[Inpaint, ...]], dict[str, Any]]
     batch_of_controls: bool = False
     own_controls: frozenset[str] = frozenset()
+    image_prompt: bool = False

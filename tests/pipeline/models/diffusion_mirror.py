@@ -69,6 +69,10 @@ def write_mirror(mirror: Path, *, only: Collection[str] = ()) -> Path:
             base = OWN_UNETS.get(row.id, "sdxl-base" if row.family == "sdxl" else "sd15")
             kohya = not row.id.startswith(DIFFUSERS_NAMES)
             tiny.write_lora(place / str(row.file), network_of(base, seed=2), kohya=kohya, seed=seed)
+        elif row.role == "ip_adapter":
+            base = "sdxl-base" if row.family == "sdxl" else "sd15"
+            tiny.write_ip_adapter(place / str(row.file), network_of(base, seed=2), seed=seed)
+            tiny.write_image_encoder(place / "models" / "image_encoder")
         elif row.role == "unet":
             tiny.write_unet(place / str(row.file), network_of("sdxl-base", seed=seed))
         elif row.role == "vae":

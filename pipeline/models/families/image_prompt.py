@@ -1,0 +1,129 @@
+"""Image prompts: a reference picture beside the words, by an IP-Adapter and its image encoder.
+
+Ye et al., IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image Diffusion Models, arXiv 2308.06721.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.models.families.prompts import Embedding
+from pipeline.models.families.types import Generator, Inpaint, Part
+from pipeline.models.tensors import read_state
+from pipeline.types import Image
+
+if TYPE_CHECKING:
+    import torch
+
+PARTS = ("image_proj", "ip_adapter")
+"""What the names in an IP-Adapter's file begin with."""
+
+
+def encoder_parts(part: Part, dtype: Any) -> dict[str, Any]:
+    """The image encoder and the preparation of its pictures, as parts of a pipeline.
+
+    The row's ``config`` is the encoder's config.json in its folder: such repositories hold more than one encoder.
+    """
+    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+    folder = (part.place / (part.row.config or "config.json")).parent
+    encoder = CLIPVisionModelWithProjection.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, use_safetensors=not part.row.pickle or None
+    )
+    side = encoder.config.image_size
+    return {"image_encoder": encoder, "feature_extractor": CLIPImageProcessor(size=side, crop_size=side)}
+
+
+def wear_ip_adapter(pipe: Any, part: Part) -> None:
+    """Add an IP-Adapter to a pipeline that has its image encoder; LoRAs must be fused before.
+
+    Raises:
+        ModelError: the file is no IP-Adapter.
+    """
+    state: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
+    for name, value in read_state(part.place, pickle=part.row.pickle).items():
+        kind, _, rest = name.partition(".")
+        if kind in state:
+            state[kind][rest] = value
+    if not all(state.values()):
+        raise ModelError(
+            f"Checkpoint {part.row.id!r}: {part.place.name} is no IP-Adapter, whose tensors begin with "
+            f"{' and '.join(PARTS)}"
+        )
+    pipe.load_ip_adapter(state, subfolder="", weight_name="")
+
+
+def squared(reference: Image) -> Image:
+    """The picture in the middle of a square of its border's median colour: encoders cut a square out of what is longer.
+
+    ``reference`` is (H, W, 3) uint8, the result (S, S, 3).
+    """
+    height, width = reference.shape[:2]
+    border = np.concatenate([reference[0], reference[-1], reference[:, 0], reference[:, -1]])
+    side = max(height, width)
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = np.median(border, axis=0)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = reference
+    return square
+
+
+def image_prompt_arguments(generator: Generator, requests: tuple[Inpaint, ...], *, guided: bool) -> dict[str, Any]:
+    """The arguments of a pipeline with an IP-Adapter: what its encoder made of the requests' one reference.
+
+    ``guided`` is whether guidance makes a second pass.
+    """
+    import torch
+
+    generator.pipe.set_ip_adapter_scale(requests[0].reference_scale)
+    known = _encoded(generator, requests[0])
+    return {
+        "ip_adapter_image_embeds": [torch.cat([known[name] for name in (("without", "with") if guided else ("with",))])]
+    }
+
+
+def share_reference(requests: Sequence[Inpaint]) -> bool:
+    """Whether requests can be made in one call: diffusers' pipelines take one reference for a whole batch."""
+    first = requests[0]
+    return (
+        all(
+            one.reference is first.reference
+            or (
+                one.reference is not None
+                and first.reference is not None
+                and np.array_equal(one.reference, first.reference)
+            )
+            for one in requests
+        )
+        and len({one.reference_scale for one in requests}) == 1
+    )
+
+
+def _encoded(generator: Generator, request: Inpaint) -> Embedding:
+    reference = request.reference
+    if reference is None:
+        raise ValueError("a generator with an IP-Adapter takes requests with a reference picture only")
+    digest = hashlib.sha256(reference.tobytes()).hexdigest()
+    return generator.prompts.get(("reference", digest, reference.shape), lambda: _encode(generator, reference))
+
+
+def _encode(generator: Generator, reference: Image) -> Mapping[str, torch.Tensor]:
+    import torch
+    from PIL import Image as Pillow
+
+    square = squared(reference)
+    side = generator.pipe.image_encoder.config.image_size
+    if square.shape[0] > side:
+        square = np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    with torch.inference_mode():
+        both = generator.pipe.prepare_ip_adapter_image_embeds(
+            [Pillow.fromarray(square)], None, generator.device, 1, True
+        )[0]
+    without, told = both.chunk(2)
+    return {"without": without, "with": told}
