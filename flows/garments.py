@@ -7,7 +7,8 @@ What differs between the modes (keep, restyle) is in `flows.modes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from flows.references import reference_picture
 from flows.way import ItemWay, Made, item_seed
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
+from pipeline.files.recipe_controls import ControlUse, control_uses
 from pipeline.files.store import Result
 from pipeline.types import Alpha, Image, Json, Subject
 
@@ -53,7 +55,7 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     mode, wanted = MODES[way.recipe.garment.mode], way.recipe.garment
     plan = mode.plan(way, found, figure)
     generator, left_out = _generator(way)
-    controls = draw_controls(plan, list(generator_controls(way)), native_size_of(generator, plan))
+    controls = _controls(way, draw_controls(plan, generator_controls(way), native_size_of(generator, plan)))
     files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
     tried: list[dict[str, Json]] = []
     for number in range(wanted.candidates * wanted.rounds):
@@ -75,11 +77,20 @@ def generator_controls(way: ItemWay) -> tuple[str, ...]:
     from pipeline.models.generators import readable_controls
 
     can = readable_controls(checkpoint(way.recipe.generate.checkpoint, role="generator"))
-    return tuple(kind for kind in _wanted(way) if kind in can)
+    return tuple(use.kind for use in _wanted(way) if use.kind in can)
 
 
-def _wanted(way: ItemWay) -> list[str]:
-    return [kind for kind in way.recipe.garment.controls if kind in MODES[way.recipe.garment.mode].controls]
+def _wanted(way: ItemWay) -> list[ControlUse]:
+    drawn = MODES[way.recipe.garment.mode].controls
+    return [use for use in control_uses(way.recipe.garment.controls) if use.kind in drawn]
+
+
+def _controls(way: ItemWay, maps: Sequence[ControlMap]) -> tuple[ControlMap, ...]:
+    """The maps with the reach that the recipe gives them."""
+    reach: dict[str, ControlUse] = {use.kind: use for use in _wanted(way)}
+    return tuple(
+        replace(one, scale=reach[one.kind].scale, start=reach[one.kind].start, end=reach[one.kind].end) for one in maps
+    )
 
 
 def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
@@ -87,7 +98,7 @@ def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
 
     generate, kinds, accepted = way.recipe.generate, generator_controls(way), way.recipe.accept_licence
     wanted = generate.checkpoint
-    missing = [kind for kind in _wanted(way) if kind not in kinds]
+    missing = [use.kind for use in _wanted(way) if use.kind not in kinds]
     notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
     generator = load_generator(
         wanted, controls=kinds, accept_licence=accepted, scheduler=generate.scheduler,

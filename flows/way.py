@@ -25,6 +25,7 @@ from pipeline.files.ledger import Record
 from pipeline.files.marketplace import Marketplace, marketplace
 from pipeline.files.picture import decode_picture, read_bytes
 from pipeline.files.recipe import Recipe
+from pipeline.files.recipe_controls import control_uses
 from pipeline.files.store import Result, stage_key
 from pipeline.types import Json, Picture
 
@@ -190,6 +191,7 @@ def _file_keys(way: ItemWay, compose: str) -> tuple[str, str]:
 
 def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     """A garment's stages: other words or seeds paint anew, another enlarger only joins anew."""
+    from pipeline.models.annotators import ANNOTATORS
     from pipeline.models.checkpoints import checkpoint
 
     recipe, wanted = way.recipe, way.recipe.generate
@@ -204,7 +206,9 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
         "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
         "seed": way.seed,
     }
-    names = [wanted.checkpoint, *(nets[kind] for kind in recipe.garment.controls if kind in nets)]
+    kinds = [use.kind for use in control_uses(recipe.garment.controls) if use.kind in nets]
+    names = [wanted.checkpoint, *(nets[kind] for kind in kinds)]
+    names += [ANNOTATORS[kind].checkpoint for kind in kinds if kind in ANNOTATORS]
     names += [adapter] if (adapter := reference_checkpoint(way)) else []
     paint = key_of("paint", what, [figure, *reference_digest(way)], "+".join(map(_weights, names)))
     compose = key_of("compose", recipe.upscale.model_dump(mode="json"), [paint])

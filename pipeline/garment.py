@@ -119,7 +119,7 @@ def draw_controls(plan: Plan, kinds: Sequence[str], size: Size) -> tuple[Control
     x0, y0 = plan.box[:2]
     joints = None if plan.joints is None else pose.moved(plan.joints, by=(float(x0), float(y0)))
     known = known_of(geometry.crop(plan.photo, plan.box), geometry.crop(plan.alpha >= 0.5, plan.box), joints, size)
-    return control_maps(known, kinds, {})
+    return control_maps(known, kinds)
 
 
 def paint(generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...]) -> Image:

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from pipeline.errors import ItemError
+from pipeline.files.recipe_controls import Controls
 from pipeline.files.recipe_messages import did_you_mean, explain, join_names
 from pipeline.types import Item
 
@@ -222,8 +223,8 @@ class GarmentSection(Section):
     """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
     repaint: Literal["everything", "figure"] = "everything"
     """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
-    controls: Annotated[list[Literal["pose", "canny"]], Field(max_length=2)] = ["pose", "canny"]
-    """Control maps that guide the model; those that the checkpoint has no ControlNet for are left out."""
+    controls: Controls = ["pose", "canny"]
+    """Control maps, or `{kind: canny, scale: 0.6, end: 0.8}`; those without a ControlNet in the row are left out."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 3
     """Pictures that are generated and measured for each item; the best one is taken."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 2

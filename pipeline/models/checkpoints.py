@@ -31,7 +31,7 @@ FRAME_FIELDS: Final = ("native_px", "multiple_of")
 
 Role = Literal[
     "detector", "segmenter", "text_encoder", "generator", "lora", "controlnet", "upscaler",
-    "unet", "transformer", "vae", "config", "ip_adapter", "image_encoder",
+    "unet", "transformer", "vae", "config", "ip_adapter", "image_encoder", "annotator",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ trained on, whatever the photo's size.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ItemError
+from pipeline.models.annotators import annotate
 from pipeline.models.families import ControlMap
 from pipeline.pixels import geometry
 from pipeline.pixels.pose import Joints, moved
@@ -41,31 +43,49 @@ def pose_map(known: Known) -> Image:
     return draw_skeleton(known.joints, known.kept.shape)
 
 
+def _near_border(known: Known) -> Mask:
+    """The kept garment within a band along its border. Raises ItemError if nothing is kept."""
+    if not known.kept.any():
+        raise ItemError("there is no garment to draw edges of: its mask is empty")
+    px = max(2, round(BORDER * max(known.kept.shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
+    inner = cv2.erode(known.kept.astype(np.uint8), kernel) > 0
+    return np.asarray(known.kept & ~inner)
+
+
+def _border_lines(kind: str, known: Known) -> Image:
+    """A network's lines of the garment near its border, for the reasons of `border_canny`."""
+    near = _near_border(known)
+    lines = annotate(kind, known.image)
+    return np.where(near[..., None], lines, np.uint8(0))
+
+
 def border_canny(known: Known) -> Image:
     """Canny edges of the kept garment within a band around its border, and the border itself (Canny 1986).
 
     Only there: edges inside the garment are carried anyway, and those of the old surroundings must not come back.
     Raises ItemError if nothing is kept.
     """
-    if not known.kept.any():
-        raise ItemError("there is no garment to draw edges of: its mask is empty")
-    px = max(2, round(BORDER * max(known.kept.shape)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
-    kept = known.kept.astype(np.uint8)
-    near = (cv2.dilate(kept, kernel) > 0) & (cv2.erode(kept, kernel) == 0)
+    near, kept = _near_border(known), known.kept.astype(np.uint8)
     edges = cv2.Canny(cv2.cvtColor(known.image, cv2.COLOR_RGB2GRAY), CANNY_LOW, CANNY_HIGH)
     border = cv2.morphologyEx(kept, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    lines = ((edges > 0) & known.kept & near) | (border > 0)
+    lines = ((edges > 0) & near) | (border > 0)
     return np.repeat(lines.astype(np.uint8)[..., None] * np.uint8(255), 3, axis=2)
 
 
-MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {"pose": pose_map, "canny": border_canny}
+MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {
+    "pose": pose_map,
+    "canny": border_canny,
+    "softedge": functools.partial(_border_lines, "softedge"),
+    "lineart": functools.partial(_border_lines, "lineart"),
+    "depth": lambda known: annotate("depth", known.image),
+}
 """How a map is drawn, by kind of control."""
 
 
-def control_maps(known: Known, kinds: Sequence[str], scales: Mapping[str, float]) -> tuple[ControlMap, ...]:
-    """The maps of ``kinds``, each at its scale (1 where none is given). Raises ItemError where one cannot be drawn."""
-    return tuple(ControlMap(kind=kind, image=MAPS[kind](known), scale=scales.get(kind, 1.0)) for kind in kinds)
+def control_maps(known: Known, kinds: Sequence[str]) -> tuple[ControlMap, ...]:
+    """The maps of ``kinds``. Raises ItemError where one cannot be drawn, WeightsMissing where a network is not here."""
+    return tuple(ControlMap(kind=kind, image=MAPS[kind](known)) for kind in kinds)
 
 
 def known_of(image: Image, kept: Mask, joints: Joints | None, size: tuple[int, int]) -> Known:
