@@ -8,6 +8,7 @@ from flows.outcome import ChunkOutcome, Tally, tally
 from flows.planning import latest_pointer
 from flows.workplace import BatchAddress, Workplace, open_workplace
 from pipeline.files.address import join, write_file
+from pipeline.files.casting import cast_report
 from pipeline.files.ledger import BatchStatus
 from pipeline.files.report import write_contact_sheet
 from pipeline.files.store import canonical_json
@@ -20,7 +21,7 @@ BAD_ROWS = "bad-rows.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a run of a batch came to. ``did`` is this run alone, ``tally`` the whole batch."""
+    """What a run of a batch came to. ``did`` is this run alone, ``tally`` the whole batch, ``cast`` models' shares."""
 
     batch: str
     folder: str
@@ -29,6 +30,7 @@ class Summary:
     did: ChunkOutcome
     seconds: float
     too_many_failed: bool
+    cast: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -38,6 +40,7 @@ class Summary:
             self._done,
             self.tally.line,
             *([f"bad rows       {bad} of the failed, told in {join(self.folder, BAD_ROWS)}"] if bad else []),
+            *self.cast,
             f"pictures       {join(self.folder, PICTURES)}",
             f"contact sheet  {self.sheet}",
             f"records        {join(self.folder, RECORDS)}",
@@ -74,10 +77,19 @@ def finish_batch(address: BatchAddress, did: ChunkOutcome, seconds: float) -> Su
         did=did,
         seconds=seconds,
         too_many_failed=too_many,
+        cast=_cast(work),
     )
     _write_summary(work, summary)
     latest_pointer(work)
     return summary
+
+
+def _cast(work: Workplace) -> tuple[str, ...]:
+    """What share of the groups each model of the recipe's mix got."""
+    mix = work.recipe.garment.mix
+    if not mix:
+        return ()
+    return tuple(cast_report(((one.sku, one.overrides) for one in work.ledger.records(work.id)), mix))
 
 
 def _write_files(work: Workplace) -> str:
@@ -92,4 +104,5 @@ def _write_files(work: Workplace) -> str:
 
 def _write_summary(work: Workplace, summary: Summary) -> None:
     body = {"batch": work.id, "counts": asdict(summary.tally), "did": asdict(summary.did), "seconds": summary.seconds}
+    body |= {"cast": list(summary.cast)} if summary.cast else {}
     write_file(join(work.folder, SUMMARY), canonical_json(body, of="the summary").encode() + b"\n")

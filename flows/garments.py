@@ -15,7 +15,7 @@ import numpy as np
 
 from flows.modes import MODES, prompt_for
 from flows.references import reference_picture
-from flows.way import ItemWay, Made, item_seed
+from flows.way import ItemWay, Made
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
 from pipeline.files.recipe_controls import ControlUse, control_uses
@@ -61,7 +61,7 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     for number in range(wanted.candidates * wanted.rounds):
         if number % wanted.candidates == 0 and any(not one["problems"] for one in tried):
             break
-        seed = item_seed(way.recipe.batch.seed, way.item.sku, way.item.view, number)
+        seed = way.seed_of(number)
         made, said = _candidate(way, plan, generator, controls, seed)
         tried.append({"seed": str(seed), **said})
         if made is not None:

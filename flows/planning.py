@@ -22,6 +22,7 @@ from flows.sources import source_digest
 from flows.workplace import BatchAddress, Workplace, locate_runs, open_files, open_workplace, work_digest
 from pipeline.errors import ItemError, SeamlineError
 from pipeline.files.address import is_local, join, local_path, make_folder, write_file
+from pipeline.files.casting import cast_models
 from pipeline.files.catalog import BadRow, read_catalog
 from pipeline.files.ledger import UNFINISHED, Batch, BatchStatus, Ledger, Record
 from pipeline.files.recipe import Recipe
@@ -157,7 +158,7 @@ def _fingerprint(recipe: Recipe, runs: str) -> tuple[str, list[tuple[int, str]]]
 
 def _new_items(recipe: Recipe, runs: str, digest: str, ledger: Ledger, store: Store) -> Iterator[Item]:
     """The catalog's items; with ``batch.only_new`` those that no batch of this recipe has ended with this photo."""
-    items = read_catalog(recipe.catalog, runs=runs)
+    items = cast_models(read_catalog(recipe.catalog, runs=runs), recipe.garment.mix)
     if not recipe.batch.only_new:
         yield from items
         return

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from flows.casting import with_model
 from flows.references import reference_checkpoint, reference_digest
 from flows.sources import source_digest
 from flows.workplace import Workplace
@@ -23,6 +24,7 @@ from pipeline.errors import NothingFound
 from pipeline.files.address import exists, join
 from pipeline.files.ledger import Record
 from pipeline.files.marketplace import Marketplace, marketplace
+from pipeline.files.models_library import named_model
 from pipeline.files.picture import decode_picture, read_bytes
 from pipeline.files.recipe import Recipe
 from pipeline.files.recipe_controls import control_uses
@@ -74,8 +76,8 @@ class ItemWay:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe with the row's own values. Raises ItemError for a value that is none."""
-        return self.work.recipe.for_item(self.item)
+        """The recipe with the row's own values and its named model. Raises ItemError for a value that is none."""
+        return with_model(self.work.recipe.for_item(self.item))
 
     @cached_property
     def marketplace(self) -> Marketplace:
@@ -117,8 +119,19 @@ class ItemWay:
 
     @cached_property
     def seed(self) -> int:
-        """The item's own seed: of the batch's seed, SKU and view, whatever its place in the catalog."""
-        return item_seed(self.recipe.batch.seed, self.item.sku, self.item.view)
+        """The seed of the item's first attempt."""
+        return self.seed_of(0)
+
+    def seed_of(self, attempt: int) -> int:
+        """The seed of an attempt, whatever the item's place in the catalog: one for all views of its group.
+
+        A named model's own seed takes the group's place, so that the same person appears everywhere.
+        """
+        recipe = self.recipe
+        if recipe.kind == "garment" and recipe.garment.model is not None:
+            model = named_model(recipe.garment.model)
+            return item_seed(recipe.batch.seed, f"model {model.id}", str(model.seed), attempt)
+        return item_seed(recipe.batch.seed, recipe.garment.group or self.item.sku, "", attempt)
 
     @cached_property
     def keys(self) -> StageKeys:
@@ -200,7 +213,7 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     figure = key_of("figure", room, [subject, way.digest])
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
     what = {
-        "garment": recipe.garment.model_dump(mode="json"),
+        "garment": recipe.garment.model_dump(mode="json", exclude={"mix", "group"}),  # they decide model and seed alone
         "wearing": recipe.garment.wearing or recipe.subject.phrases,
         "place": recipe.background.prompt,
         "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),

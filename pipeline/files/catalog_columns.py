@@ -241,5 +241,7 @@ def _parse(path: str, cell: Json) -> Json:
         return None
     try:
         return adapter.validate_python(value)
-    except ValidationError:
-        raise RowError(wrong_value(value, schema)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = str(first["ctx"]["error"]) if first["type"] == "value_error" else wrong_value(value, schema)
+        raise RowError(said) from None

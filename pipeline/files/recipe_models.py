@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from pipeline.errors import ItemError
+from pipeline.files.models_library import model_library, no_such_model
 from pipeline.files.recipe_controls import Controls
 from pipeline.files.recipe_messages import did_you_mean, explain, join_names
 from pipeline.types import Item
@@ -52,30 +53,22 @@ Range = Annotated[
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#ffffff"])]
 Address = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_variables)]
 Phrase = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _known_model(value: str) -> str:
+    if value not in (known := model_library()):
+        raise ValueError(no_such_model(value, known))
+    return value
+
+
+ModelId = Annotated[str, AfterValidator(_known_model)]
 CheckpointId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,80}$", examples=["sam-vit-b"])]
 
 ColumnField = Literal[
-    "sku",
-    "view",
-    "photo",
-    "phrases",
-    "finder",
-    "box_threshold",
-    "text_threshold",
-    "park_below",
-    "prompt",
-    "mode",
-    "person",
-    "wearing",
-    "reference",
-    "background_kind",
-    "background_color",
-    "background_color_to",
-    "background_picture",
-    "shadow_kind",
-    "shadow_strength",
-    "shadow_hangs",
-]
+    "sku", "view", "photo", "phrases", "finder", "box_threshold", "text_threshold", "park_below", "prompt", "mode",
+    "person", "fashion_model", "group", "wearing", "reference", "background_kind", "background_color",
+    "background_color_to", "background_picture", "shadow_kind", "shadow_strength", "shadow_hangs",
+]  # fmt: skip
 
 ROW_FIELDS: Mapping[str, str] = {
     "phrases": "subject.phrases",
@@ -86,6 +79,8 @@ ROW_FIELDS: Mapping[str, str] = {
     "prompt": "background.prompt",
     "mode": "garment.mode",
     "person": "garment.person",
+    "fashion_model": "garment.model",
+    "group": "garment.group",
     "wearing": "garment.wearing",
     "reference": "generate.reference",
     "background_kind": "background.kind",
@@ -219,6 +214,12 @@ class GarmentSection(Section):
     """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
     person: Annotated[str, Field(max_length=1000)] = "a model"
     """Who wears it, in words: `a model with tan skin and long black hair`."""
+    model: ModelId | None = None
+    """A named model of configs/models.yaml, in place of `person`: the same one in every picture."""
+    mix: dict[ModelId, Annotated[float, Field(gt=0, le=1e6)]] = {}
+    """Named models and their shares of the catalog, `{amara: 2, kofi: 1}`; rows that name a model keep it."""
+    group: Annotated[str, Field(max_length=200)] = ""
+    """What shares model, light and place; the SKU by default, or what a row says in the column `group`."""
     wearing: Annotated[str, Field(max_length=1000)] = ""
     """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
     repaint: Literal["everything", "figure"] = "everything"

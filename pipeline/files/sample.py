@@ -30,6 +30,7 @@ class Sample:
     credit: str
     hangs: str = ""
     person: str = ""
+    model: str = ""
     wearing: str = ""
     place: str = ""
     mode: str = ""
@@ -81,13 +82,23 @@ PACKSHOT: Final = (
 
 
 def _worn(
-    sku: str, title: str, phrases: str, person: str, wearing: str, place: str, *, mode: str = "keep", photo: str = ""
+    sku: str,
+    title: str,
+    phrases: str,
+    person: str,
+    wearing: str,
+    place: str,
+    *,
+    mode: str = "keep",
+    photo: str = "",
+    model: str = "",
 ) -> Sample:
     name = photo or f"{sku}.jpg"
     return Sample(
         sku=sku, photo=name, package="configs", resource=f"samples/{name}", title=title, phrases=phrases,
         credit=_DRAWN,
         person=person,
+        model=model,
         wearing=wearing,
         place=place,
         mode=mode,
@@ -102,11 +113,9 @@ GARMENT: Final = (
           "a woman with tan skin and long auburn hair", "a teal floral dress and camel shoes",
           "city street background"),
     _worn("sweater-atelier", "Sweater with a word on a headless mannequin", "sweater",
-          "a man with light skin and short brown hair", "a burgundy sweater and light blue jeans",
-          "wooden background"),
+          "", "a burgundy sweater and light blue jeans", "wooden background", model="mateo"),
     _worn("jacket-coral", "Jacket on a mannequin", "jacket",
-          "a woman with dark brown skin and bun black hair", "a coral jacket and charcoal trousers",
-          "marble background"),
+          "", "a coral jacket and charcoal trousers", "marble background", model="amara"),
     _worn("sweater-breton", "Striped sweater on a person", "sweater",
           "a woman with fair skin and bob blond hair", "a navy striped sweater and cream trousers",
           "coloured wall and floor"),
@@ -159,9 +168,10 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "mode", "person", "wearing", "prompt"]
+    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "mode", "person", "fashion_model", "wearing", "prompt"]
     values = [
-        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.mode, s.person, s.wearing, s.place] for s in samples
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.mode, s.person, s.model, s.wearing, s.place]
+        for s in samples
     ]
     used = [at for at in range(len(names)) if any(row[at] for row in values)]
     rows.writerow([names[at] for at in used])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from flows.finishing import finish_batch
 from flows.items import process_chunk
+from flows.outcome import ChunkOutcome
 from flows.planning import plan_batch
 from flows.way import ItemWay
 from flows.workplace import locate_runs, open_files, open_workplace
@@ -209,3 +212,32 @@ def test_a_flat_garment_is_laid_on_a_person(tmp_path: Path) -> None:
     said = read_provenance(Path(record.output).read_bytes())
     assert said is not None
     assert said.generated_person
+
+
+def test_a_named_model_decides_words_and_seed_and_views_share_theirs(worn: Callable[..., Recipe]) -> None:
+    def ways(*overrides: str) -> tuple[ItemWay, ItemWay]:
+        plan = plan_batch(worn(*overrides))
+        assert plan is not None
+        work = open_workplace(plan.address)
+        record = next(work.ledger.records(work.id))
+        return ItemWay(work, record), ItemWay(work, replace(record, view="back"))
+
+    front, back = ways()
+    assert front.seed_of(1) == back.seed_of(1) != front.seed_of(0)
+    cast, _ = ways("garment.mix={kofi: 1}")
+    assert cast.recipe.garment.model == "kofi"
+    assert cast.recipe.garment.person == "a man with dark brown skin and crop black hair"
+    named, _ = ways("garment.model=kofi", "garment.group=elsewhere")
+    assert named.seed_of(0) == cast.seed_of(0) != front.seed_of(0)
+    assert named.keys.paint == cast.keys.paint, "how the model was chosen decides nothing"
+    grouped, _ = ways("garment.group=elsewhere")
+    assert grouped.seed_of(0) != front.seed_of(0)
+
+
+def test_a_run_tells_the_shares_of_its_models(worn: Callable[..., Recipe]) -> None:
+    plan = plan_batch(worn("garment.mix={kofi: 3, amara: 1}"))
+    assert plan is not None
+    process_chunk(plan.address, [("shirt", "main")])
+    lines = finish_batch(plan.address, ChunkOutcome(), 1.0).lines
+    assert "model kofi: 1 of 1 groups, 100% (asked 75%)" in lines
+    assert "model amara: 0 of 1 groups, 0% (asked 25%)" in lines
