@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flows.modes import MODES, prompt_for
-from flows.references import reference_picture
+from flows.references import reference_picture, reference_told
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
@@ -160,6 +160,7 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
             **judged.measures,
             "candidates": len(tried),
             "candidates_passed": passed,
+            **reference_told(way),
         },
         "problems": [*figure.meta.get("problems", ()), *judged.problems],
         "candidates": tried,

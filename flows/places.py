@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flows.references import reference_picture
+from flows.references import reference_picture, reference_told
 from flows.way import ItemWay, Made
 from pipeline.types import Alpha, Image
 
@@ -50,6 +50,7 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     )
     plate = generate_plate(generator, image, alpha, wish)
     told: dict[str, Any] = {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
+    told |= reference_told(way)
     told |= {"licence": generator.row.licence, "commercial": generator.row.commercial}
     told["scheduler"] = sampling_of(generator.row).scheduler or "the one in its folder"
     if notes := take_notes(generator):

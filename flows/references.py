@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flows.sources import source_digest
 from pipeline.errors import ItemError, RecipeError
 from pipeline.files.picture import read_picture
-from pipeline.types import Image
+from pipeline.types import Image, Json
 
 if TYPE_CHECKING:
     from flows.way import ItemWay
@@ -34,6 +34,15 @@ def reference_digest(way: ItemWay) -> list[str]:
     """SHA-256 of the reference's bytes, as an input of a key; empty without one. Raises UnreadableImage."""
     address = way.recipe.generate.reference
     return [] if address is None else [source_digest(address, way.work.store)[0]]
+
+
+def reference_told(way: ItemWay) -> dict[str, Json]:
+    """What a record says of the reference: the digest of its bytes and the scale; nothing without one."""
+    return {
+        name: value
+        for digest in reference_digest(way)
+        for name, value in {"reference": digest, "reference_scale": way.recipe.generate.reference_scale}.items()
+    }
 
 
 def reference_picture(way: ItemWay) -> Image | None:

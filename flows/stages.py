@@ -14,6 +14,7 @@ from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
 from flows.modes import MODES
 from flows.places import place_painter
+from flows.references import reference_told
 from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address, uses_generator
 from masks.shelf_use import has_passed, stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
@@ -167,7 +168,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
     )
     meta = {
         "notes": [*way.picture.notes, *composed.notes, *(f"enlarged by {name}" for name in enlarged_by)],
-        "measures": {"growth": round(composed.growth, 4), **_measures(composed, recipe)},
+        "measures": {"growth": round(composed.growth, 4), **_measures(composed, recipe), **_followed(way)},
         "digital_source": _digital_source(recipe),
     }
     return {"image.png": encode_image(composed.image)}, meta
@@ -177,6 +178,10 @@ def _digital_source(recipe: Recipe) -> str:
     if is_generated(recipe):
         return "compositeWithTrainedAlgorithmicMedia"
     return "compositeCapture" if has_picture(recipe) else "algorithmicallyEnhanced"
+
+
+def _followed(way: ItemWay) -> dict[str, Json]:
+    return reference_told(way) if is_generated(way.recipe) else {}
 
 
 def _measures(composed: Composed, recipe: Recipe) -> dict[str, float]:

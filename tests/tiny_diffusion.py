@@ -209,17 +209,35 @@ def write_image_encoder(folder: Path, *, seed: int = 11) -> Path:
     return folder
 
 
-def write_ip_adapter(path: Path, network: Any, *, seed: int = 12) -> Path:
-    """An IP-Adapter of a UNet in the authors' names: four tokens off a projection."""
+def write_ip_adapter(path: Path, network: Any, *, plus: bool = False, seed: int = 12) -> Path:
+    """An IP-Adapter of a UNet in the authors' names: four tokens off a projection, or off a perceiver (``plus``)."""
     torch.manual_seed(seed)
     width, state = network.config.cross_attention_dim, dict[str, torch.Tensor]()
-    state |= {
-        "image_proj.proj.weight": torch.randn(4 * width, SEEN), "image_proj.proj.bias": torch.zeros(4 * width),
-        "image_proj.norm.weight": torch.ones(width), "image_proj.norm.bias": torch.zeros(width),
-    }  # fmt: skip
+    shapes = _perceiver(width) if plus else {"proj.weight": (4 * width, SEEN)}
+    state |= {f"image_proj.{name}": torch.randn(shape) for name, shape in shapes.items()}
+    if not plus:
+        state["image_proj.proj.bias"] = torch.zeros(4 * width)
+    norm = "norm_out" if plus else "norm"
+    state |= {f"image_proj.{norm}.weight": torch.ones(width), f"image_proj.{norm}.bias": torch.zeros(width)}
     for place, name in enumerate(network.attn_processors):
         if name.endswith("attn2.processor"):
             to_k = network.get_submodule(name.removesuffix(".processor")).to_k
             for kind in ("k", "v"):
                 state[f"ip_adapter.{place}.to_{kind}_ip.weight"] = torch.randn(to_k.weight.shape)
     return save({name: value.half() for name, value in state.items()}, path)
+
+
+def _perceiver(width: int, depth: int = 4) -> dict[str, tuple[int, ...]]:
+    """Shapes of IP-Adapter Plus's projection: heads of 64, so its inner width is that of the queries."""
+    shapes: dict[str, tuple[int, ...]] = {"latents": (1, 4, width)}
+    for name, (into, out) in {"proj_in": (32, width), "proj_out": (width, width)}.items():
+        shapes |= {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
+    for at in range(depth):
+        for name in ("0.norm1", "0.norm2", "1.0"):
+            shapes |= {f"layers.{at}.{name}.weight": (width,), f"layers.{at}.{name}.bias": (width,)}
+        shapes[f"layers.{at}.0.to_q.weight"] = (64, width)
+        shapes[f"layers.{at}.0.to_kv.weight"] = (128, width)
+        shapes[f"layers.{at}.0.to_out.weight"] = (width, 64)
+        shapes[f"layers.{at}.1.1.weight"] = (4 * width, width)
+        shapes[f"layers.{at}.1.3.weight"] = (width, 4 * width)
+    return shapes

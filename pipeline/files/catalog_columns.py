@@ -35,6 +35,8 @@ _NAMES: Mapping[str, Sequence[str]] = {
     ),
 }
 """Column names that need no mapping, the first that is there; also in docs/recipes.md."""
+MAPPED_ONLY = frozenset({"reference"})
+"""Fields whose bare name is no hint: in many tables it is the article's number. `catalog.columns` must name them."""
 _NUMBERED_PHOTO = re.compile(r"(?:photo|image|picture)_?([0-9]{1,3})")
 _LONGEST_NAME = 200
 
@@ -93,7 +95,8 @@ def find_columns(names: Sequence[str], mapping: Mapping[str, str], *, every_mapp
         field = "sku" if "sku" not in found else "photo"
         raise CatalogError(f"no column holds the {field}: name it in catalog.columns, {field}: COLUMN. {_there(at)}")
     for short, path in ROW_FIELDS.items():
-        column_index = found.get(short, plain.get(short, plain.get(_plain(path))))
+        by_path = plain.get(_plain(path))
+        column_index = found.get(short, by_path if short in MAPPED_ONLY else plain.get(short, by_path))
         if column_index is not None:
             found[short] = column_index
     used = {*found.values(), *(index for _, index in photos)}

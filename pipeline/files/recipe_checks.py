@@ -133,7 +133,14 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             guidance=sampling.guidance if guidance is None else guidance,
             negative_prompt=negative,
             scheduler=scheduler,
-            reference=_value(data, "generate", "reference") is not None,
+            reference=_asks_for_reference(data),
         )
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))
+
+
+def _asks_for_reference(data: Json) -> bool:
+    """Whether a reference picture is named, by the recipe or by a column of its catalog."""
+    below = data.get("catalog")
+    columns = below.get("columns") if isinstance(below, dict) else None
+    return _value(data, "generate", "reference") is not None or (isinstance(columns, dict) and "reference" in columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,11 @@ def test_a_recipe_runs_on_a_row_of_each_family(
 
 
 def _places(make_recipe: MakeRecipe, *overrides: str) -> tuple[dict[str, int], bytes]:
-    """What was executed, and the generated place, of one item on a checkpoint with an IP-Adapter."""
-    plan = plan_batch(make_recipe(*GENERATED, "generate.checkpoint=sd15-lcm", *overrides))
+    """What was executed, and the generated place, of one item on a checkpoint with an IP-Adapter; what record and
+    result say of its reference is compared.
+    """
+    overrides = (*GENERATED, "generate.checkpoint=sd15-lcm", *overrides)
+    plan = plan_batch(make_recipe(*overrides))
     if plan is None:
         return {}, b""
     executed = dict(process_chunk(plan.address, [("shoe0", "main")]).executed)
@@ -74,6 +78,10 @@ def _places(make_recipe: MakeRecipe, *overrides: str) -> tuple[dict[str, int], b
     assert record.output is not None, record.reason
     told = work.store.get(record.keys["place"])
     assert told is not None
+    look = make_recipe(*overrides).generate.reference
+    digest = hashlib.sha256(Path(look).read_bytes()).hexdigest() if look else None
+    assert told.meta.get("reference") == record.scores.get("reference") == digest
+    assert record.scores.get("reference_scale") == (1.0 if look else None)
     return executed, told.read("plate.png")
 
 
@@ -103,6 +111,7 @@ def test_a_reference_is_followed_and_its_bytes_decide_what_is_done_again(
         (("generate.reference=nowhere.png", "generate.checkpoint=sd15-lcm"), "there is no file nowhere.png"),
         ((f"generate.reference={__file__}",), "inpaint-embedded: its row has no IP-Adapter"),
         (("generate.reference_scale=2",), "generate.reference_scale"),
+        (("catalog.columns={reference: look}",), "inpaint-embedded: its row has no IP-Adapter"),
         (("generate.checkpoint=dmd2-sdxl-4step-full",), "accept_licence: dmd2-sdxl-4step-full"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=2"), "at least 4"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=8"), "at most 4"),

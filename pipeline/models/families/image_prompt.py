@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Generator, Inpaint, Part
-from pipeline.models.tensors import read_state
+from pipeline.models.tensors import read_state, refuse_misfit
 from pipeline.types import Image
 
 if TYPE_CHECKING:
@@ -44,19 +45,46 @@ def wear_ip_adapter(pipe: Any, part: Part) -> None:
     """Add an IP-Adapter to a pipeline that has its image encoder; LoRAs must be fused before.
 
     Raises:
-        ModelError: the file is no IP-Adapter.
+        ModelError: the file is no IP-Adapter, or one for another network or image encoder.
     """
     state: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
     for name, value in read_state(part.place, pickle=part.row.pickle).items():
         kind, _, rest = name.partition(".")
-        if kind in state:
-            state[kind][rest] = value
-    if not all(state.values()):
+        state.setdefault(kind, {})[rest] = value
+    if len(state) > len(PARTS) or not all(state.values()):
         raise ModelError(
             f"Checkpoint {part.row.id!r}: {part.place.name} is no IP-Adapter, whose tensors begin with "
             f"{' and '.join(PARTS)}"
         )
+    _refuse_other_unet(pipe.unet, state["ip_adapter"], part.row.id)
+    _refuse_other_encoder(pipe.image_encoder.config, state["image_proj"], part.row)
     pipe.load_ip_adapter(state, subfolder="", weight_name="")
+
+
+def _refuse_other_unet(unet: Any, layers: Mapping[str, torch.Tensor], name: str) -> None:
+    """Compare with the network's cross-attention layers: diffusers takes the first so many and ignores the rest."""
+    wanted: dict[str, tuple[int, ...]] = {}
+    for place, processor in enumerate(unet.attn_processors):
+        if processor.endswith("attn2.processor"):
+            attention = unet.get_submodule(processor.removesuffix(".processor"))
+            wanted |= {
+                f"{place}.to_{kind}_ip.weight": tuple(getattr(attention, f"to_{kind}").weight.shape) for kind in "kv"
+            }
+    found = {key: tuple(value.shape) for key, value in layers.items()}
+    shapes = [f"{key} {found[key]} for {shape}" for key, shape in wanted.items() if found.get(key, shape) != shape]
+    refuse_misfit(name, sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys()), shapes)
+
+
+def _refuse_other_encoder(config: Any, projection: Mapping[str, torch.Tensor], row: Checkpoint) -> None:
+    """Compare what the adapter reads with what the encoder gives: one embedding, or the states before its last."""
+    read = projection.get("proj.weight", projection.get("proj_in.weight"))
+    gives = config.projection_dim if "proj.weight" in projection else config.hidden_size
+    if read is None or read.shape[1] != gives:
+        reads = "pictures in a way that is not known" if read is None else f"{read.shape[1]}"
+        raise ModelError(
+            f"Checkpoint {row.id!r}: its image_encoder {row.needs['image_encoder']!r} gives {gives} numbers for a "
+            f"picture, and it reads {reads}: name the encoder that it was trained with"
+        )
 
 
 def squared(reference: Image) -> Image:

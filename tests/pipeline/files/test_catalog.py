@@ -493,3 +493,11 @@ def test_a_million_rows_stream_in_bounded_memory(tmp_path: Path) -> None:
     good, bad, growth_mb = run.stdout.replace("[", "").replace("]", "").split()
     assert (int(good), int(bad)) == (1_000_000, 1_000_002)
     assert float(growth_mb) < 40, f"{growth_mb} MB more at row 1,000,000 than at row 10,000"
+
+
+def test_a_column_that_is_called_reference_is_an_attribute_until_the_recipe_names_it(tmp_path: Path) -> None:
+    section = write(tmp_path / "a.csv", "sku,photo,reference\nA,a.jpg,AB-1234\n")
+    assert read(section)[0].attributes == {"reference": "AB-1234"}
+    assert not read(section)[0].overrides
+    named = CatalogSection(address=section.address, columns={"reference": "reference"})
+    assert read(named)[0].overrides == {"generate.reference": "AB-1234"}

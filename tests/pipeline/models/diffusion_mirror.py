@@ -71,7 +71,8 @@ def write_mirror(mirror: Path, *, only: Collection[str] = ()) -> Path:
             tiny.write_lora(place / str(row.file), network_of(base, seed=2), kohya=kohya, seed=seed)
         elif row.role == "ip_adapter":
             base = "sdxl-base" if row.family == "sdxl" else "sd15"
-            tiny.write_ip_adapter(place / str(row.file), network_of(base, seed=2), seed=seed)
+            plus = "plus" in row.id
+            tiny.write_ip_adapter(place / str(row.file), network_of(base, seed=2), plus=plus, seed=seed)
             tiny.write_image_encoder(place / "models" / "image_encoder")
         elif row.role == "unet":
             tiny.write_unet(place / str(row.file), network_of("sdxl-base", seed=seed))
@@ -98,5 +99,8 @@ def write_rows(path: Path, **changes: dict[str, Any]) -> Path:
         fields = row.model_dump(mode="json", exclude_unset=True) | {"base": None, "sha256": {}}
         fields["sampling"] = {**fields["sampling"], "native_px": [SIDE, SIDE], "multiple_of": 8}
         listed.append({**fields, **changes.get(name, {})})
+    for row in checkpoints().values():  # their files are not those of the built-in rows' digests
+        if row.role in ("ip_adapter", "image_encoder"):
+            listed.append(row.model_dump(mode="json", exclude_unset=True) | {"sha256": {}})
     path.write_text(yaml.safe_dump({"checkpoints": listed}), encoding="utf-8")
     return path

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from pipeline.errors import ModelError, RecipeError, WeightsMissing
-from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
-from pipeline.models.devices import loaded_models
+from pipeline.errors import LicenceRefused, ModelError, RecipeError, WeightsMissing
+from pipeline.models import on_cpu
+from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint, checkpoints
+from pipeline.models.devices import has_bfloat16, loaded_models
 from pipeline.models.families import ControlMap, Inpaint
 from pipeline.models.families.image_prompt import squared
 from pipeline.models.generators import generate, ip_adapter_of, load_generator, refuse_unfit
@@ -21,7 +23,7 @@ from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
 
 ROWS = (
     "sd15-inpainting", "sdxl-inpainting", "lcm-lora-sd15", "controlnet-sd15-openpose", "ip-adapter-sd15", "sdxl-base",
-    "ip-adapter-sdxl", "sdxl-lightning-4step-lora",
+    "ip-adapter-sdxl", "sdxl-lightning-4step-lora", "ip-adapter-plus-sd15", "controlnet-sd15-canny",
 )  # fmt: skip
 
 
@@ -133,3 +135,81 @@ def test_a_file_that_is_no_adapter_and_a_missing_encoder_are_named(
     tiny.write_image_encoder(tmp_path / "clip-vit-h-vision" / "models" / "image_encoder")
     with pytest.raises(ModelError, match=r"ip-adapter-sd15.*is no IP-Adapter"):
         load_generator("sd15-inpainting", device="cpu", reference=True)
+
+
+def own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    """A generator on an adapter of the user's own, whose row differs from the built-in one by ``fields``."""
+    adapter = checkpoint("ip-adapter-sd15").model_dump(mode="json", exclude_unset=True)
+    generator = checkpoint("sd15-inpainting").model_dump(mode="json", exclude_unset=True)
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        yaml.safe_dump({"checkpoints": [{**adapter, "id": "own", **fields}, {**generator, "ip_adapter": "own"}]})
+    )
+    monkeypatch.setenv(EXTRA_ROWS, str(path))
+    loaded_models().clear()
+
+
+def test_an_adapter_that_reads_the_encoders_states_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_rows(tmp_path, monkeypatch, file=checkpoint("ip-adapter-plus-sd15").file)
+    generator = load_generator("sd15-inpainting", device="cpu", reference=True)
+    assert generator.pipe.unet.encoder_hid_proj.image_projection_layers[0].latents.shape[1] == 4
+    one, other = (generate(generator, [request(reference=reference(seed), guidance=5.0)])[0] for seed in (1, 2))
+    assert apart(one, other) > 0.5
+
+
+def test_an_adapter_of_another_network_or_encoder_is_refused(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_rows(tmp_path, monkeypatch, file=checkpoint("ip-adapter-sdxl").file)
+    with pytest.raises(ModelError, match=r"weights of own do not fit its architecture: 2 unknown"):
+        load_generator("sd15-inpainting", device="cpu", reference=True)
+    state = tiny.read(mirror / checkpoint("ip-adapter-sd15").address / str(checkpoint("ip-adapter-sd15").file))
+    more = {**state, "ip_adapter.33.to_k_ip.weight": state["ip_adapter.1.to_k_ip.weight"]}
+    tiny.save(more, tmp_path / "more.safetensors")
+    own_rows(tmp_path, monkeypatch, address=str(tmp_path), file="more.safetensors")
+    with pytest.raises(ModelError, match=r"own do not fit its architecture: 1 unknown \(33.to_k_ip.weight\)"):
+        load_generator("sd15-inpainting", device="cpu", reference=True)
+    monkeypatch.setattr(tiny, "SEEN", 12)
+    tiny.write_image_encoder(tmp_path / "encoder")
+    own_rows(tmp_path, monkeypatch, needs={"image_encoder": str(tmp_path / "encoder")})
+    with pytest.raises(ModelError, match=r"'own'.*gives 12 numbers for a picture, and it reads 24"):
+        load_generator("sd15-inpainting", device="cpu", reference=True)
+    own_rows(tmp_path, monkeypatch, commercial=False, licence="CC-BY-NC-4.0")
+    with pytest.raises(LicenceRefused, match="accept_licence: own"):
+        load_generator("sd15-inpainting", device="cpu", reference=True)
+
+
+def test_several_controls_and_a_reference_act_together() -> None:
+    generator = load_generator("sd15-inpainting", controls=("pose", "canny"), device="cpu", reference=True)
+    maps = tuple(ControlMap(kind=kind, image=reference(5, (64, 64))) for kind in ("pose", "canny"))
+    blind = tuple(replace(one, image=one.image * 0) for one in maps)
+    common: dict[str, Any] = {"guidance": 5.0, "reference": reference(1)}
+    seen = generate(generator, [request(controls=maps, **common)])[0]
+    assert not np.array_equal(seen, generate(generator, [request(controls=blind, **common)])[0])
+    assert apart(seen, generate(generator, [request(controls=maps, **{**common, "reference": reference(2)})])[0]) > 0.5
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
+def test_on_a_processor_its_layers_are_packed_and_stay_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+
+    packed = load_generator("sd15-inpainting", device="cpu", reference=True)
+    wanted = [request(guidance=5.0, reference=reference(seed)) for seed in (1, 2)]
+    made = [generate(packed, [one])[0] for one in wanted]
+    worn = [one for one in packed.pipe.unet.attn_processors.values() if isinstance(one, IPAdapterAttnProcessor2_0)]
+    assert len(worn) == len(packed.pipe.unet.attn_processors) // 2 > 10
+    assert all(isinstance(layer, on_cpu.PackedLinear) for one in worn for layer in (*one.to_k_ip, *one.to_v_ip))
+    loaded_models().clear()
+    monkeypatch.setattr(on_cpu, "prepare", lambda _: 0)
+    monkeypatch.setattr(on_cpu, "_is_simple", lambda *_, **__: False)
+    plain = generate(load_generator("sd15-inpainting", device="cpu", reference=True), [wanted[0]])[0]
+    assert apart(made[0], plain) < 0.5 * apart(made[0], made[1]), "packing is far less than another picture"
+
+
+def test_every_adapter_that_a_row_names_is_a_row_of_its_family() -> None:
+    naming = [row for row in checkpoints().values() if row.ip_adapter]
+    assert len(naming) > 20
+    for row in naming:
+        adapter = checkpoint(str(row.ip_adapter), role="ip_adapter")
+        assert adapter.family == row.family, row.id
+        assert checkpoint(adapter.needs["image_encoder"], role="image_encoder")
