@@ -145,7 +145,7 @@ def _place_plan(way: ItemWay, found: Result, figure: Result) -> Plan:
 
 def _restyle_figure(way: ItemWay, found: Result) -> Made:
     from masks.figure import find_figure
-    from masks.person import face_boxes
+    from masks.networks import face_boxes
     from masks.restyle import meeting_hands, restyle_room
     from pipeline.files.codec import encode_arrays, encode_mask
 

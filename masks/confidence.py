@@ -96,7 +96,7 @@ def of_person(person: Person) -> Verdict:
             _Sign(value=person.joints_seen, bad=0.25, good=0.55, floor=0.4, words="the legs are not clearly seen"),
             _Sign(value=area, bad=0.01, good=0.05, floor=0.3, words="the person is very small"),
             _Sign(value=-person.faint, bad=-0.3, good=-0.12, floor=0.4, words="the edge hardly shows"),
-            _Sign(value=-person.guessed, bad=-9.0, good=-6.0, floor=0.5, words="the edge is a guess in places"),
+            _Sign(value=-person.guessed, bad=-10.5, good=-9.0, floor=0.5, words="the edge is a guess in places"),
             _Sign(value=float(not person.is_faceless), bad=0, good=1, floor=0.5, words=FACELESS),
             _Sign(value=-float(person.others), bad=-3.0, good=-0.5, floor=0.6, words="other people are in the picture"),
         ],

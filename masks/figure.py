@@ -12,7 +12,8 @@ import numpy as np
 from masks import ops
 from masks.find import Detected, Detector
 from masks.garment import plain_figure
-from masks.person import face_sureness, find_person
+from masks.networks import face_sureness
+from masks.person import find_person
 from pipeline.pixels import pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints

@@ -38,6 +38,8 @@ _REST = 0.2
 """Share of what stands before a backdrop that may be something else than the garment that a detector saw there."""
 _LOST = 0.008
 """Share of a person that a colour key may lose of what every look at the person was sure of."""
+_LEFT_OUT, _ELSE = 0.015, 0.5
+"""Share of a person that, standing out from a backdrop beside the mask, may be a part of it that was missed."""
 _CREDIBLE = 0.35
 """A person below this confidence is a thing that the pose network takes for one."""
 
@@ -340,7 +342,7 @@ def _person_on_backdrop(found: Person, person: _Choice, keyed_choice: _Choice, k
     lost = np.count_nonzero(found.sure & ~ops.grow(keyed.mask, max(keyed.mask.shape) / 100))
     if lost > _LOST * np.count_nonzero(found.mask) and person.confidence >= _CREDIBLE:
         words = "the colour key loses a part of the person that has the backdrop's colour"
-        return replace(person, reasons=(*person.reasons, words))
+        return _less_left_out(replace(person, reasons=(*person.reasons, words)), keyed_choice, keyed)
     if same >= 0.85 and keyed_choice.confidence >= 0.6 and person.confidence >= _CREDIBLE:
         both = (keyed_choice.confidence, person.confidence)
         better = min(both) if found.is_faceless else max(both)
@@ -353,7 +355,20 @@ def _person_on_backdrop(found: Person, person: _Choice, keyed_choice: _Choice, k
     if keyed_choice.confidence > person.confidence:
         # what stands out from a clear backdrop is surer than a person that two networks doubt
         return keyed_choice
-    return person
+    return _less_left_out(person, keyed_choice, keyed)
+
+
+def _less_left_out(person: _Choice, keyed_choice: _Choice, keyed: Keyed) -> _Choice:
+    """A person, doubted where a clear backdrop shows more of it than the networks see: skis, sticks, a train."""
+    if keyed_choice.confidence < 0.6 or keyed.plain_share < 0.9:
+        return person
+    near = max(person.mask.shape) / 100
+    joined = ops.parts_touching(keyed.mask | person.mask, person.mask) & ~ops.grow(person.mask, near)
+    left_out = np.count_nonzero(joined) / max(int(np.count_nonzero(person.mask)), 1)
+    if not _LEFT_OUT < left_out < _ELSE:  # more than that is no part of a person: trees, walls
+        return person
+    words = f"something joined to the person stands out from the backdrop and is left out ({left_out:.0%})"
+    return replace(person, confidence=person.confidence * 0.5, reasons=(*person.reasons, words))
 
 
 def _best_effort(keyed: _Choice | None, salient: Salient | None) -> _Choice:

@@ -16,7 +16,7 @@ import numpy as np
 from masks import matting, ops
 from masks.backdrop import key_subject
 from masks.find import Detected, Detector
-from masks.person import face_boxes
+from masks.networks import face_boxes
 from pipeline.errors import ItemError, NothingFound
 from pipeline.types import Image, Mask, Picture, Size, Subject
 

@@ -19,6 +19,9 @@ MAX_PIXELS = 1_500_000
 """Pixels of the box around the band: the Laplacian takes 400 bytes a pixel."""
 _BLEED = 0.06
 """Share of the subject's colour that JPEG's coarser chroma alone carries over an outline."""
+_EVEN = 0.5
+"""Twice the spread of a backdrop's colours over the contrast to the subject up to which it counts as even."""
+_CRUMB = 0.1
 _TILE_PX = 1536
 _TILE_MARGIN_PX = 48
 
@@ -55,13 +58,15 @@ def closed_form_alpha(image: Image, trimap: Alpha, *, max_unknown: int = MAX_UNK
 @dataclass(frozen=True, kw_only=True)
 class ColourLine:
     """Alpha read off the line between two local colours: ``alpha``, their ``contrast`` and the ``residual`` off the
-    line, the last two (H, W) float32 in 8-bit units, 0 where the trimap is known. ``dimmed`` is alpha if a shadow
-    lies on the backdrop: read off what no dimming of it explains; 1 where that tells nothing."""
+    line, the last two (H, W) float32 in 8-bit units, 0 where the trimap is known, as is the ``spread`` of the
+    backdrop's colours around. ``dimmed`` is alpha if a shadow lies on the backdrop: read off what no dimming of it
+    explains; 1 where that tells nothing."""
 
     alpha: Alpha
     dimmed: Alpha
     contrast: NDArray[np.float32]
     residual: NDArray[np.float32]
+    spread: NDArray[np.float32]
 
 
 def soft_edge(image: Image, mask: Mask) -> Alpha:
@@ -83,10 +88,26 @@ def soft_edge(image: Image, mask: Mask) -> Alpha:
     # outside the mask a darker pixel may be the dark core of a shadow as well, which no colour line knows
     most = np.where(unknown & ~mask, line.dimmed, np.float32(1)) if not furry else np.ones_like(known)
     if not unknown.any() or float(trust[unknown].min()) >= 1:
-        return np.minimum(line.alpha, most)
+        return _calmed(np.minimum(line.alpha, most), mask, unknown, line)
     doubtful = np.where(unknown & (trust >= 1), np.clip(np.rint(line.alpha), 0, 1), known).astype(np.float32)
     closed = closed_form_alpha(image, np.where(unknown & (trust < 1), np.float32(0.5), doubtful).astype(np.float32))
-    return np.minimum(np.where(unknown, trust * line.alpha + (1 - trust) * closed, known), most).astype(np.float32)
+    alpha = np.minimum(np.where(unknown, trust * line.alpha + (1 - trust) * closed, known), most).astype(np.float32)
+    return alpha if furry else _calmed(alpha, mask, unknown, line)
+
+
+def _calmed(alpha: Alpha, mask: Mask, unknown: Mask, line: ColourLine) -> Alpha:
+    """The soft edge, but before a busy backdrop the mask's own: leaves and stones behind it are no part of it.
+
+    Where the backdrop's colours differ among themselves as much as from the subject, its mean colour says nothing of
+    the pixel behind an edge, and alpha would be its grain. Crumbs that are joined to nothing solid go as well.
+    """
+    busy = np.clip(2 * line.spread / (line.contrast + 1) - _EVEN, 0, 1) * unknown
+    if not (busy > 0).any():
+        return alpha
+    plain = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(0.8, max(mask.shape) / 1100))
+    calm = ((1 - busy) * alpha + busy * plain).astype(np.float32)
+    crumbs = (calm > 0) & ~ops.parts_touching(calm > _CRUMB, mask & (calm >= 0.5)) & (busy > 0)
+    return np.asarray(np.where(crumbs, np.minimum(calm, plain), calm), np.float32)
 
 
 def ragged_parts(mask: Mask) -> Mask:
@@ -125,12 +146,12 @@ def colour_line_alpha(image: Image, known: Alpha) -> ColourLine:
     """
     unknown = (known > 0) & (known < 1)
     rows, columns = np.nonzero(unknown)
-    contrast, residual = np.zeros(known.shape, np.float32), np.zeros(known.shape, np.float32)
+    contrast, residual, spread = (np.zeros(known.shape, np.float32) for _ in range(3))
     alpha, dimmed = known.astype(np.float32).copy(), np.ones(known.shape, np.float32)
     if len(rows):
         colour = image[rows, columns].astype(np.float32)
-        subject = _local_colour(image, known == 1, rows, columns)
-        ground = _local_colour(image, known == 0, rows, columns)
+        subject, _ = _local_colour(image, known == 1, rows, columns)
+        ground, spread[rows, columns] = _local_colour(image, known == 0, rows, columns)
         line = subject - ground
         length = (line * line).sum(axis=1)
         share = np.clip(((colour - ground) * line).sum(axis=1) / (length + 20), 0, 1)
@@ -138,7 +159,7 @@ def colour_line_alpha(image: Image, known: Alpha) -> ColourLine:
         contrast[rows, columns] = np.sqrt(length)
         residual[rows, columns] = np.linalg.norm(colour - ground - share[:, None] * line, axis=1)
         dimmed[rows, columns] = _share_beside_dimmed(colour, subject, ground)
-    return ColourLine(alpha=alpha, dimmed=dimmed, contrast=contrast, residual=residual)
+    return ColourLine(alpha=alpha, dimmed=dimmed, contrast=contrast, residual=residual, spread=spread)
 
 
 def _share_beside_dimmed(
@@ -162,11 +183,15 @@ def _share_beside_dimmed(
 
 def _local_colour(
     image: Image, where: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Mean colour (N, 3) of the nearest pixels of ``where``, at the given places; from wider around where none is."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean colour (N, 3) of the nearest pixels of ``where``, at the given places; from wider around where none is.
+
+    With it the spread (N,) of these colours about their mean, in 8-bit units.
+    """
     height, width = where.shape
     unit = max(height, width) / 1100
-    result = np.zeros((len(rows), 3), np.float32)
+    result = np.zeros((len(rows), 4), np.float32)
+    square = (image.astype(np.float32) ** 2).sum(axis=2)
     filled = np.zeros((len(rows), 1), np.float32)
     for sigma in (2.5 * unit, 6 * unit, 15 * unit, 40 * unit, 110 * unit):
         step = max(1, int(sigma / 2.5))
@@ -174,16 +199,20 @@ def _local_colour(
         weight = where.astype(np.float32)
         total = cv2.resize(image * where[:, :, None], size, interpolation=cv2.INTER_AREA).astype(np.float32)
         weight = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32)
-        packed = np.dstack([total, weight])
+        squares = np.asarray(cv2.resize(square * where, size, interpolation=cv2.INTER_AREA), np.float32)
+        packed = np.dstack([total, squares, weight])
         packed = np.asarray(cv2.GaussianBlur(packed, (0, 0), max(0.6, sigma / step)), np.float32)
         x = ((columns + 0.5) * size[0] / width - 0.5).astype(np.float32)
         y = ((rows + 0.5) * size[1] / height - 0.5).astype(np.float32)
         values = _sampled(packed, x, y)
-        mean = values[:, :3] / np.maximum(values[:, 3:], 1e-5)
-        share = np.clip((values[:, 3:] - 0.002) / 0.03, 0, 1) * (1 - filled)
+        mean = values[:, :4] / np.maximum(values[:, 4:], 1e-5)
+        share = np.clip((values[:, 4:] - 0.002) / 0.03, 0, 1) * (1 - filled)
         result += share * mean
         filled += share
-    return np.asarray(result / np.maximum(filled, 1e-4), np.float32)
+    result /= np.maximum(filled, 1e-4)
+    colour = result[:, :3]
+    variance = np.maximum(result[:, 3] - (colour * colour).sum(axis=1), 0)
+    return np.asarray(colour, np.float32), np.asarray(np.sqrt(variance), np.float32)
 
 
 def _sampled(plane: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:

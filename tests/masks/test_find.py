@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -74,7 +75,9 @@ def test_landmarks_scale_with_the_picture(astronaut: Image) -> None:
     assert large is not None
     assert large.mask.shape == (1536, 1536)
     assert float(np.abs(small.pose.points[0] * 3 - large.pose.points[0]).max()) < 30
-    assert ops.iou(ops.resized(small.mask, (1536, 1536)), large.mask) > 0.9
+    scaled = ops.resized(small.mask, (1536, 1536))
+    assert ops.iou(scaled[:900], large.mask[:900]) > 0.95  # below, whether the helmet is hers is a matter of doubt
+    assert ops.iou(scaled, large.mask) > 0.85
 
 
 def test_a_garment_on_a_person_needs_a_detector(astronaut: Image) -> None:
@@ -185,6 +188,20 @@ def test_a_body_without_a_face_that_wears_what_is_named_is_a_cropped_person(
     subject = find_subject(Picture(image=bottle), phrases=["red dress"])
     assert subject.finder == "person"
     assert subject.confidence <= 0.4
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.0, True), (0.2, False)])
+def test_what_a_clear_backdrop_shows_beside_a_person_is_missed(
+    bottle: Image, monkeypatch: pytest.MonkeyPatch, share: float, passes: bool
+) -> None:
+    mask = draw_packshot("bottle", size=360).alpha >= 0.5
+    rows = np.flatnonzero(mask.any(axis=1))
+    mask[rows[-1] - round(share * len(rows)) :] = False  # as networks lose skis
+    person = replace(faceless(mask), has_face=True)
+    monkeypatch.setattr("masks.find.find_person", lambda image: person)
+    subject = find_subject(Picture(image=bottle), phrases=["person"])
+    assert (subject.confidence >= 0.6) is passes, subject.reasons
+    assert any("is left out" in reason for reason in subject.reasons) is not passes
 
 
 def test_a_face_on_the_mask_is_seen(astronaut: Image) -> None:

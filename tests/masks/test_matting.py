@@ -34,6 +34,20 @@ def test_soft_edge_is_the_true_mix(noise: float) -> None:
     assert alpha.max() <= 1
 
 
+def test_before_a_busy_backdrop_the_edge_is_the_masks_own() -> None:
+    size = 160
+    draws = np.random.default_rng(5)
+    stones = np.kron(draws.integers(0, 255, (size // 4, size // 4, 3)), np.ones((4, 4, 1)))
+    truth = np.zeros((size, size), np.bool_)
+    truth[:, :80] = True
+    image = np.where(truth[..., None], RED, stones).astype(np.uint8)
+    alpha = matting.soft_edge(image, truth)
+    assert alpha[:, 83:].max() < 0.1  # no stones come with it
+    assert alpha[:, :77].min() > 0.9
+    even = np.where(truth[..., None], RED, GREEN).astype(np.uint8)
+    np.testing.assert_allclose(matting.soft_edge(even, truth), truth, atol=0.02)
+
+
 def test_closed_form_keeps_what_is_known_and_solves_the_rest() -> None:
     image, truth = edge(6)
     known = ops.trimap(truth >= 0.5, 6, 6)
