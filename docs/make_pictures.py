@@ -20,7 +20,7 @@ from pipeline.files.recipe import load_recipe
 from pipeline.types import Image
 
 IMAGES = Path(__file__).parent / "images"
-SHOWN = ("sneaker-mint", "bag-cobalt", "armchair-navy", "bottle-wave", "lamp-walnut")
+SHOWN = ("portrait-hopper", "sneaker-mint", "bag-cobalt", "armchair-navy", "bottle-wave", "lamp-walnut")
 TILE_PX = 300
 GAP_PX = 12
 

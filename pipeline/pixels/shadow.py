@@ -103,7 +103,7 @@ def contact_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0)
         slab = _footprint(floor, mask.shape[0], max(1.5, height * floor.unit), depth)
         sigma = max(0.7, blur * floor.unit * softness)
         light *= 1 - darkness * _blurred(_shifted(slab, shift * floor.unit * softness), sigma, sigma * 0.45)
-    return _finish((1 - light) / np.float32(1 - np.prod([1 - slab[4] for slab in SLABS])), strength)
+    return _finish((1 - light) / np.float32(1 - np.prod([1 - slab[4] for slab in SLABS])), mask, strength)
 
 
 def cast_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0, lean: float = 0.6) -> Alpha:
@@ -116,7 +116,7 @@ def cast_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0, le
     floor = read_floor(mask)
     if floor is None or strength <= 0:
         return contact
-    thrown = _finish(_thrown(mask, floor, lean, 0.26, softness) * np.float32(0.7), strength)
+    thrown = _finish(_thrown(mask, floor, lean, 0.26, softness) * np.float32(0.7), mask, strength)
     return (1 - (1 - contact) * (1 - thrown)).astype(np.float32)
 
 
@@ -137,7 +137,7 @@ def wall_shadow(mask: Mask, *, strength: float = 0.55, softness: float = 1.0) ->
         thrown = cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1], flags=cv2.INTER_LINEAR)
         sigma = max(0.8, blur * unit * softness)
         light *= 1 - darkness * _blurred(np.asarray(thrown, np.float32), sigma, sigma)
-    return _finish(1 - light, strength)
+    return _finish(1 - light, mask, strength)
 
 
 def reflection(image: Image, alpha: Alpha, *, strength: float = 0.15) -> tuple[Image, Alpha]:
@@ -159,19 +159,27 @@ def reflection(image: Image, alpha: Alpha, *, strength: float = 0.15) -> tuple[I
     sigma = max(0.7, 0.004 * floor.unit)
     faint = np.asarray(cv2.GaussianBlur(matte * fade * np.float32(strength), (0, 0), sigma), dtype=np.float32)
     soft = np.asarray(cv2.GaussianBlur(mirrored, (0, 0), sigma), dtype=np.uint8)
-    return soft, (faint * border_window((alpha.shape[0], alpha.shape[1]))).astype(np.float32)
+    return soft, (faint * border_window(alpha >= 0.5)).astype(np.float32)
 
 
-def border_window(size: tuple[int, int], clear: float = 0.012, ramp: float = 0.05) -> Plane:
-    """Return (H, W) weights that are 0 within ``clear`` of the border and 1 farther in (shares of the shorter side)."""
-    short = min(size)
+def border_window(mask: Mask, clear: float = 0.012, ramp: float = 0.05) -> Plane:
+    """Return (H, W) weights that are 0 within ``clear`` of the border and rise to 1 towards the silhouette's box.
 
-    def side(length: int) -> Plane:
-        distance = np.minimum(np.arange(length), np.arange(length)[::-1]).astype(np.float32)
-        t = np.clip((distance - clear * short) / max(1.0, ramp * short), 0, 1)
-        return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    They take the whole room beside the silhouette to rise, so that a wide shadow fades out and does not end at a line;
+    at least ``ramp``, where the silhouette is near the border or touches it. Both are shares of the shorter side.
+    """
+    short = min(mask.shape)
+    box = box_of(mask) or (0, 0, 0, 0)
 
-    return np.outer(side(size[0]), side(size[1])).astype(np.float32)
+    def side(length: int, low: int, high: int) -> Plane:
+        def rise(room: int) -> Plane:
+            t = np.clip((np.arange(length) - clear * short) / max(1.0, ramp * short, room - clear * short), 0, 1)
+            return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+        return np.minimum(rise(low), rise(length - high)[::-1])
+
+    rows, columns = side(mask.shape[0], box[1], box[3]), side(mask.shape[1], box[0], box[2])
+    return np.outer(rows, columns).astype(np.float32)
 
 
 # ---- the floor
@@ -277,7 +285,7 @@ def _closed(layer: Plane) -> Plane:
     return np.asarray(cv2.morphologyEx(layer, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), dtype=np.float32)
 
 
-def _finish(shadow: Plane, strength: float) -> Alpha:
-    """Scale to ``strength``, take the border out, and cut the faintest part to exactly 0 without a step."""
-    shadow = np.clip(shadow, 0, 1) * np.float32(strength) * border_window(shadow.shape[:2])
+def _finish(shadow: Plane, mask: Mask, strength: float) -> Alpha:
+    """Scale to ``strength``, fade towards the border, and cut the faintest part to exactly 0 without a step."""
+    shadow = np.clip(shadow, 0, 1) * np.float32(strength) * border_window(mask)
     return np.asarray(np.clip(shadow - EMPTY_BELOW, 0, 1) / (1 - EMPTY_BELOW), dtype=np.float32)

@@ -91,6 +91,17 @@ def test_the_border_stays_without_shadow(x: int, width: int, bottom: int, cast: 
         assert not edge.any()
 
 
+def test_the_room_beside_the_product_is_taken_whole_to_fade_out() -> None:
+    mask = np.zeros((400, 600), np.bool_)
+    mask[100:300, 200:600] = True
+    window = shadow.border_window(mask)
+    clear = round(0.012 * 400)
+    assert np.array_equal(window[200, [0, clear - 1, 200, 400]], np.float32([0, 0, 1, 1]))
+    assert window[200, (200 + clear) // 2] == pytest.approx(0.5, abs=0.02)
+    assert window[300, 400] > 0.98  # what lies at the foot is not faded
+    assert window[200, -1] == 0 and window[200, -1 - clear - 20] == 1  # no room: the least ramp
+
+
 def test_far_from_the_product_there_is_none() -> None:
     result = shadow.contact_shadow(bottle())
     assert not result[:120].any()
