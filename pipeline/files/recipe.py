@@ -19,6 +19,8 @@ from pydantic import ValidationError
 
 from pipeline.errors import RecipeError
 from pipeline.files.recipe_checks import outside_problems
+from pipeline.files.recipe_fields import Section
+from pipeline.files.recipe_generation import UpscaleSection
 from pipeline.files.recipe_messages import Path, Problem, did_you_mean, explain, join_names
 from pipeline.files.recipe_models import (
     ROW_FIELDS,
@@ -28,10 +30,8 @@ from pipeline.files.recipe_models import (
     ExportSection,
     Recipe,
     ScheduleSection,
-    Section,
     ShadowSection,
     SubjectSection,
-    UpscaleSection,
 )
 from pipeline.files.recipe_yaml import MarkedYaml, read_marked
 from pipeline.types import Json

@@ -7,62 +7,19 @@ choice is made and left alone otherwise, so that an override can switch kinds wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline.errors import ItemError
-from pipeline.files.models_library import model_library, no_such_model
-from pipeline.files.recipe_controls import Controls
+from pipeline.files.recipe_fields import Address, CheckpointId, Color, Fraction, Phrase, Range, Section
+from pipeline.files.recipe_generation import GarmentSection, GenerateSection, UpscaleSection
 from pipeline.files.recipe_messages import did_you_mean, explain, join_names
 from pipeline.types import Item
-
-
-def _no_variables(value: str) -> str:
-    if re.search(r"\$\{|^\$", value):
-        message = "environment variables are not expanded here: write the address itself, or set it for one run"
-        raise ValueError(f'{message} with an override such as catalog.address="$HOME/photos"')
-    return value
-
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-def _rising(value: list[float]) -> list[float]:
-    if value[0] >= value[1]:
-        raise ValueError(f"the first number must be the smaller one, as in [0.1, 0.4]; got {value}")
-    return value
-
-
-Range = Annotated[
-    list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=2, max_length=2), AfterValidator(_rising)
-]
-Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#ffffff"])]
-Address = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_variables)]
-Phrase = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-def _known_model(value: str) -> str:
-    if value not in (known := model_library()):
-        raise ValueError(no_such_model(value, known))
-    return value
-
-
-ModelId = Annotated[str, AfterValidator(_known_model)]
-CheckpointId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,80}$", examples=["sam-vit-b"])]
 
 ColumnField = Literal[
     "sku", "view", "photo", "phrases", "finder", "box_threshold", "text_threshold", "park_below", "prompt", "mode",
@@ -92,12 +49,6 @@ ROW_FIELDS: Mapping[str, str] = {
     "shadow_hangs": "shadow.hangs",
 }
 """Column of a catalog to the recipe field that a row may set for itself; nothing else may differ by row."""
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown fields are errors, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class CatalogSection(Section):
@@ -188,50 +139,6 @@ class BackgroundSection(Section):
         return value
 
 
-class GenerateSection(Section):
-    """How pixels are generated; read where something is."""
-
-    checkpoint: CheckpointId = "inpaint-embedded"
-    """Row of configs/checkpoints.yaml that generates; the default comes with Seamline and needs no download."""
-    steps: Annotated[int, Field(ge=1, le=200)] | None = None
-    """Sampling steps; the checkpoint's own number by default."""
-    guidance: Annotated[float, Field(ge=0, le=50)] | None = None
-    """How strictly the prompt is followed; the checkpoint's own number by default."""
-    scheduler: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{2,60}$")] | None = None
-    """One of diffusers' scheduler classes that the checkpoint's row lists; its own by default."""
-    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
-    """What should not be there; read at a guidance above 1 only."""
-    reference: Address | None = None
-    """A picture whose look is followed beside the words: a face, a garment, a place. Its row needs an IP-Adapter."""
-    reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """How strongly the reference is followed; 0 is not at all."""
-
-
-class GarmentSection(Section):
-    """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
-
-    mode: Literal["keep", "place", "restyle"] = "keep"
-    """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
-    person: Annotated[str, Field(max_length=1000)] = "a model"
-    """Who wears it, in words: `a model with tan skin and long black hair`."""
-    model: ModelId | None = None
-    """A named model of configs/models.yaml, in place of `person`: the same one in every picture."""
-    mix: dict[ModelId, Annotated[float, Field(gt=0, le=1e6)]] = {}
-    """Named models and their shares of the catalog, `{amara: 2, kofi: 1}`; rows that name a model keep it."""
-    group: Annotated[str, Field(max_length=200)] = ""
-    """What shares model, light and place; the SKU by default, or what a row says in the column `group`."""
-    wearing: Annotated[str, Field(max_length=1000)] = ""
-    """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
-    repaint: Literal["everything", "figure"] = "everything"
-    """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
-    controls: Controls = ["pose", "canny"]
-    """Control maps, or `{kind: canny, scale: 0.6, end: 0.8}`; those without a ControlNet in the row are left out."""
-    candidates: Annotated[int, Field(ge=1, le=32)] = 3
-    """Pictures that are generated and measured for each item; the best one is taken."""
-    rounds: Annotated[int, Field(ge=1, le=10)] = 2
-    """How often new candidates are generated while none passes the checks; then the item is parked."""
-
-
 class ShadowSection(Section):
     """The shadow that grounds the product."""
 
@@ -243,22 +150,6 @@ class ShadowSection(Section):
     """Relative blur of the shadow; 1 looks like a large softbox."""
     hangs: bool = False
     """The product hangs, as garments do: before a studio's wall its soft shadow falls on that, on plain colour none."""
-
-
-class UpscaleSection(Section):
-    """Enlarging photos that are too small for the marketplace."""
-
-    model: (
-        Literal["auto", "realesrgan-x4plus", "realesr-compact", "lanczos"]
-        | Annotated[str, Field(pattern=r"\.(pth|safetensors)$", examples=["weights/4x.safetensors"])]
-    ) = "auto"
-    """`auto`: Real-ESRGAN where the product must grow more than `lanczos_until`, Lanczos otherwise; or a model file."""
-    lanczos_until: Annotated[float, Field(ge=1, le=4)] = 1.3
-    """Growth up to which Lanczos is good enough for `auto`."""
-    max_growth: Annotated[float, Field(ge=1, le=8)] = 4.0
-    """Items that would have to grow more are exported smaller, with a note, rather than inflated."""
-    tile_px: Annotated[int, Field(ge=64, le=2048)] = 256
-    """Side of the square tiles that the model sees."""
 
 
 class ExportSection(Section):

@@ -1,0 +1,70 @@
+"""The sections of a recipe that are about generated pixels: how, around which garment, and how they are enlarged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.files.recipe_controls import Controls
+from pipeline.files.recipe_fields import Address, CheckpointId, ModelId, Section
+
+
+class GenerateSection(Section):
+    """How pixels are generated; read where something is."""
+
+    checkpoint: CheckpointId = "inpaint-embedded"
+    """Row of configs/checkpoints.yaml that generates; the default comes with Seamline and needs no download."""
+    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    """Sampling steps; the checkpoint's own number by default."""
+    guidance: Annotated[float, Field(ge=0, le=50)] | None = None
+    """How strictly the prompt is followed; the checkpoint's own number by default."""
+    scheduler: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{2,60}$")] | None = None
+    """One of diffusers' scheduler classes that the checkpoint's row lists; its own by default."""
+    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    """What should not be there; read at a guidance above 1 only."""
+    reference: Address | None = None
+    """A picture whose look is followed beside the words: a face, a garment, a place. Its row needs an IP-Adapter."""
+    reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """How strongly the reference is followed; 0 is not at all."""
+
+
+class GarmentSection(Section):
+    """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
+
+    mode: Literal["keep", "place", "restyle"] = "keep"
+    """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
+    person: Annotated[str, Field(max_length=1000)] = "a model"
+    """Who wears it, in words: `a model with tan skin and long black hair`."""
+    model: ModelId | None = None
+    """A named model of configs/models.yaml, in place of `person`: the same one in every picture."""
+    mix: dict[ModelId, Annotated[float, Field(gt=0, le=1e6)]] = {}
+    """Named models and their shares of the catalog, `{amara: 2, kofi: 1}`; rows that name a model keep it."""
+    group: Annotated[str, Field(max_length=200)] = ""
+    """What shares model, light and place; the SKU by default, or what a row says in the column `group`."""
+    wearing: Annotated[str, Field(max_length=1000)] = ""
+    """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
+    repaint: Literal["everything", "figure"] = "everything"
+    """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
+    controls: Controls = ["pose", "canny"]
+    """Control maps, or `{kind: canny, scale: 0.6, end: 0.8}`; those without a ControlNet in the row are left out."""
+    candidates: Annotated[int, Field(ge=1, le=32)] = 3
+    """Pictures that are generated and measured for each item; the best one is taken."""
+    rounds: Annotated[int, Field(ge=1, le=10)] = 2
+    """How often new candidates are generated while none passes the checks; then the item is parked."""
+
+
+class UpscaleSection(Section):
+    """Enlarging photos that are too small for the marketplace."""
+
+    model: (
+        Literal["auto", "realesrgan-x4plus", "realesr-compact", "lanczos"]
+        | Annotated[str, Field(pattern=r"\.(pth|safetensors)$", examples=["weights/4x.safetensors"])]
+    ) = "auto"
+    """`auto`: Real-ESRGAN where the product must grow more than `lanczos_until`, Lanczos otherwise; or a model file."""
+    lanczos_until: Annotated[float, Field(ge=1, le=4)] = 1.3
+    """Growth up to which Lanczos is good enough for `auto`."""
+    max_growth: Annotated[float, Field(ge=1, le=8)] = 4.0
+    """Items that would have to grow more are exported smaller, with a note, rather than inflated."""
+    tile_px: Annotated[int, Field(ge=64, le=2048)] = 256
+    """Side of the square tiles that the model sees."""
