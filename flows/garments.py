@@ -120,7 +120,7 @@ def _candidate(
     wish = Wish(
         prompt=prompt_for(way), negative_prompt=recipe.generate.negative_prompt, seed=seed,
         steps=recipe.generate.steps, guidance=recipe.generate.guidance, reference=reference_picture(way),
-        reference_scale=recipe.generate.reference_scale,
+        reference_scale=recipe.generate.reference_scale, soft_edge=recipe.garment.soft_edge,
     )  # fmt: skip
     try:
         made = paint(generator, plan, wish, controls)

@@ -212,8 +212,9 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     room = None if mode == "keep" else {"mode": mode, "relax": recipe.subject.relax}
     figure = key_of("figure", room, [subject, way.digest])
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
+    garment = recipe.garment.model_dump(mode="json", exclude={"mix", "group"})  # they decide model and seed alone
     what = {
-        "garment": recipe.garment.model_dump(mode="json", exclude={"mix", "group"}),  # they decide model and seed alone
+        "garment": _unless_off(garment, "soft_edge"),
         "wearing": recipe.garment.wearing or recipe.subject.phrases,
         "place": recipe.background.prompt,
         "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
@@ -229,6 +230,11 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     return StageKeys(
         subject=subject, place="", figure=figure, paint=paint, compose=compose, export=export, checks=checks
     )
+
+
+def _unless_off(fields: dict[str, Json], *names: str) -> dict[str, Json]:
+    """The fields without those of ``names`` that are 0 or empty: what is switched off decides nothing."""
+    return {name: value for name, value in fields.items() if value or name not in names}
 
 
 def asks_detector(finder: str, phrases: Sequence[str]) -> bool:

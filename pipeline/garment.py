@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.models.controls import control_maps, known_of
 from pipeline.models.families import ControlMap, Generator
 from pipeline.models.generators import native_size
-from pipeline.passes.inpaint import CONTEXT, CONTEXT_PX, Wish, paint_native
+from pipeline.passes.inpaint import CONTEXT, CONTEXT_PX, Wish, paint_native, soft_strengths
 from pipeline.pixels import blend, checks_garment, geometry, pose
 from pipeline.pixels.checks_garment import Measures, Seen
 from pipeline.pixels.color import SOLID, to_float, to_uint8
@@ -125,7 +125,14 @@ def draw_controls(plan: Plan, kinds: Sequence[str], size: Size) -> tuple[Control
 def paint(generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...]) -> Image:
     """One candidate: the plan's crop at the model's native size. Raises CheckFailed for a black or empty picture."""
     piece, hole = geometry.crop(plan.photo, plan.box), geometry.crop(plan.repaint, plan.box)
-    return paint_native(generator, piece, hole, wish, controls=controls, grow=False)
+    soft = soft_strengths(kept_place(plan), width_px=wish.soft_edge * max(plan.repaint.shape))
+    return paint_native(generator, piece, hole, wish, controls=controls, grow=False, strengths=soft)
+
+
+def kept_place(plan: Plan) -> Mask:
+    """What stays of the place around the garment, in the plan's crop: neither repainted nor garment."""
+    hole, alpha = geometry.crop(plan.repaint, plan.box), geometry.crop(plan.alpha, plan.box)
+    return np.asarray(~hole & (alpha < 0.02))
 
 
 def native_size_of(generator: Generator, plan: Plan) -> Size:
@@ -145,9 +152,9 @@ def join(plan: Plan, patch: Image) -> Image:
     piece, hole = geometry.crop(plan.photo, plan.box), geometry.crop(plan.repaint, plan.box)
     alpha, own = geometry.crop(plan.alpha, plan.box), geometry.crop(plan.foreground, plan.box)
     fitted = blend.ring_color_fit(piece, patch, hole)
-    kept_place = ~hole & (alpha < 0.02)
-    if kept_place.any():
-        fade = blend.feather(~kept_place, max(2.0, 0.012 * max(hole.shape)))[..., None]
+    kept = kept_place(plan)
+    if kept.any():
+        fade = blend.feather(~kept, max(2.0, 0.012 * max(hole.shape)))[..., None]
         fitted = to_uint8((to_float(piece) * (1 - fade) + to_float(fitted) * fade).astype(np.float32))
     mixed = to_uint8(blend.over(to_float(own), alpha, to_float(fitted)))
     return geometry.paste(plan.photo, mixed, plan.box, hole)

@@ -43,6 +43,13 @@ def _value(data: Json, section: str, field: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _number(data: Json, section: str, field: str) -> float:
+    """A field's number; 0 where there is none, also where it is of another type: the field's own check tells."""
+    below = data.get(section)
+    value = below.get(field) if isinstance(below, dict) else None
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _unknown_protocols(data: Json) -> Iterator[Problem]:
     from fsspec import available_protocols
 
@@ -134,6 +141,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             negative_prompt=negative,
             scheduler=scheduler,
             reference=_asks_for_reference(data),
+            soft_edge=data.get("kind") == "garment" and _number(data, "garment", "soft_edge") > 0,
         )
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))

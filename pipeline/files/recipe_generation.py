@@ -48,6 +48,8 @@ class GarmentSection(Section):
     """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
     controls: Controls = ["pose", "canny"]
     """Control maps, or `{kind: canny, scale: 0.6, end: 0.8}`; those without a ControlNet in the row are left out."""
+    soft_edge: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+    """Width in which repainting fades out towards a place that is kept, as a share of the photo's longer side."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 3
     """Pictures that are generated and measured for each item; the best one is taken."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 2

@@ -15,6 +15,7 @@ from pipeline.models.devices import choose_device, free_memory, loaded_models, o
 from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
 from pipeline.models.families.diffusion import quiet
 from pipeline.models.families.image_prompt import share_reference
+from pipeline.models.families.soft_edge import MIN_STEPS as SOFT_STEPS
 from pipeline.models.ladder import fit_into_memory
 from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
@@ -40,14 +41,14 @@ def sampling_of(row: Checkpoint) -> Sampling:
 
 def refuse_unfit(
     row: Checkpoint, *, steps: int, guidance: float, strength: float = 1.0, controls: Sequence[str] = (),
-    negative_prompt: str = "", scheduler: str | None = None, reference: bool = False,
+    negative_prompt: str = "", scheduler: str | None = None, reference: bool = False, soft_edge: bool = False,
 ) -> None:  # fmt: skip
     """Refuse what the checkpoint cannot do, before anything is loaded.
 
     Raises:
         RecipeError: fewer executed steps than its minimum or more than its maximum, a guidance or a scheduler that a
-            distilled checkpoint cannot take, a control that its row has no ControlNet for, or a negative prompt or a
-            ``reference`` picture that would not be read.
+            distilled checkpoint cannot take, a control that its row has no ControlNet for, a negative prompt or a
+            ``reference`` picture that would not be read, or a ``soft_edge`` that its family or its steps do not give.
     """
     family, sampling = family_of(row), sampling_of(row)
     executed = int(steps * strength)
@@ -69,8 +70,26 @@ def refuse_unfit(
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
     if reference:
         ip_adapter_of(row)
+    if soft_edge:
+        _refuse_soft_edge(row, steps=steps, strength=strength)
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
+
+
+def _refuse_soft_edge(row: Checkpoint, *, steps: int, strength: float) -> None:
+    most = sampling_of(row).max_steps
+    if not family_of(row).soft_edge:
+        raise RecipeError(f"{row.id}: it repaints all or nothing, and garment.soft_edge is not read; leave it out")
+    if most is not None and int(most * strength) < SOFT_STEPS:
+        raise RecipeError(
+            f"{row.id}: garment.soft_edge needs {SOFT_STEPS} executed steps, and it works with at most {most}; "
+            "leave it out, or choose a checkpoint of more steps"
+        )
+    if int(steps * strength) < SOFT_STEPS:
+        raise RecipeError(
+            f"{row.id}: garment.soft_edge needs {SOFT_STEPS} executed steps, and {steps} steps at strength "
+            f"{strength:g} are fewer: write steps: {int(np.ceil(SOFT_STEPS / strength))} or more"
+        )
 
 
 def ip_adapter_of(row: Checkpoint) -> Checkpoint:

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.models.families import ControlMap, Generator, Inpaint
 from pipeline.models.generators import generate, native_size, sampling_of
 from pipeline.pixels import blend, checks, geometry
-from pipeline.types import Box, Image, Mask
+from pipeline.types import Alpha, Box, Image, Mask
 
 CONTEXT: Final = 1.2
 """A crop is this much larger than what it repaints, and at least CONTEXT_PX on each side."""
@@ -28,7 +28,11 @@ SEAM_GAIN: Final = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What to generate where: see `families.Inpaint`; None takes the checkpoint's own number."""
+    """What to generate where: see `families.Inpaint`; None takes the checkpoint's own number.
+
+    ``soft_edge`` is the width of the edge within which repainting sets in later, as a share of the picture's longer
+    side; 0 is a hard edge.
+    """
 
     prompt: str
     negative_prompt: str = ""
@@ -38,6 +42,7 @@ class Wish:
     strength: float = 1.0
     reference: Image | None = None
     reference_scale: float = 0.6
+    soft_edge: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,10 @@ def inpaint(
             found, part.shape[:2], factor=CONTEXT, floor_px=CONTEXT_PX, aspect=_aspect(found, width / height)
         )
         piece, hole = geometry.crop(result, box), geometry.crop(part, box)
-        patch = paint_crop(generator, piece, hole, wish, controls=_cropped(controls, box))
+        soft = soft_strengths(~hole, width_px=wish.soft_edge * max(image.shape[:2]))
+        patch = paint_crop(
+            generator, piece, hole, wish, controls=_cropped(controls, box), grow=soft is None, strengths=soft
+        )
         joined, name, step = blended(piece, patch, hole)
         result = geometry.paste(result, joined, box, hole)
         boxes.append(box)
@@ -137,6 +145,14 @@ def _aspect(box: Box, native: float) -> float:
     return float(np.clip(width / height, native / 2, native * 2))
 
 
+def soft_strengths(kept: Mask, *, width_px: float) -> Alpha | None:
+    """Shares of the steps in which each place is repainted, (H, W) in [0, 1]: from 0 at what is ``kept`` up to 1.
+
+    They rise over ``width_px``. None for a hard edge: a width under half a px, or nothing that is kept.
+    """
+    return blend.feather(~kept, width_px) if width_px >= 0.5 and kept.any() else None
+
+
 def _cropped(controls: tuple[ControlMap, ...], box: Box) -> tuple[ControlMap, ...]:
     return tuple(
         ControlMap(kind=one.kind, image=geometry.crop(one.image, box), scale=one.scale, start=one.start, end=one.end)
@@ -146,35 +162,38 @@ def _cropped(controls: tuple[ControlMap, ...], box: Box) -> tuple[ControlMap, ..
 
 def paint_crop(
     generator: Generator, piece: Image, hole: Mask, wish: Wish, *, controls: tuple[ControlMap, ...] = (),
-    grow: bool = True,
+    grow: bool = True, strengths: Alpha | None = None,
 ) -> Image:  # fmt: skip
     """Generate one crop at the native size and bring it back to the crop's; nothing is blended yet.
 
     ``grow`` lets the model repaint a little beyond the hole, for a join in its own pixels (see `denoise_mask`).
     """
-    made = paint_native(generator, piece, hole, wish, controls=controls, grow=grow)
+    made = paint_native(generator, piece, hole, wish, controls=controls, grow=grow, strengths=strengths)
     return geometry.resize_image(made, (piece.shape[0], piece.shape[1]))
 
 
 def paint_native(
     generator: Generator, piece: Image, hole: Mask, wish: Wish, *, controls: tuple[ControlMap, ...] = (),
-    grow: bool = True,
+    grow: bool = True, strengths: Alpha | None = None,
 ) -> Image:  # fmt: skip
     """Generate one crop and leave it at the checkpoint's native size, for whoever enlarges it better than Lanczos.
 
-    ``controls`` may be of the crop's size or of the native one (`native_size` of the crop's aspect).
+    ``controls`` may be of the crop's size or of the native one (`native_size` of the crop's aspect); ``strengths`` are
+    of the crop's size (see `soft_strengths`), and count inside the hole.
     """
     sampling = sampling_of(generator.row)
     size = native_size(generator.row, piece.shape[1] / piece.shape[0])
+    repaint = _covering(denoise_mask(hole, strength=wish.strength) if grow else hole, size)
     request = Inpaint(
         image=geometry.resize_image(piece, size),
-        repaint=_covering(denoise_mask(hole, strength=wish.strength) if grow else hole, size),
+        repaint=repaint,
         prompt=wish.prompt,
         negative_prompt=wish.negative_prompt,
         seed=wish.seed,
         steps=wish.steps or sampling.steps,
         guidance=sampling.guidance if wish.guidance is None else wish.guidance,
         strength=wish.strength,
+        strengths=None if strengths is None else geometry.resize_alpha(strengths, size) * repaint,
         reference=wish.reference,
         reference_scale=wish.reference_scale,
         controls=tuple(

@@ -19,6 +19,7 @@ from flows.workplace import locate_runs, open_files, open_workplace
 from masks.review.desk import Desk
 from masks.shelf import shelf_of
 from pipeline.embedded.render import render_garment, worn_pair
+from pipeline.errors import RecipeError
 from pipeline.files.ledger import Record, Verdict
 from pipeline.files.picture import decode_picture
 from pipeline.files.provenance import read_provenance
@@ -62,6 +63,7 @@ def keys_of(recipe: Recipe) -> dict[str, str]:
         ("garment.person=a woman", EVERYTHING - {"subject", "figure"}),
         ("background.prompt=street", EVERYTHING - {"subject", "figure"}),
         ("garment.candidates=2", EVERYTHING - {"subject", "figure"}),
+        ("garment.soft_edge=0", set()),
         ("batch.seed=7", EVERYTHING - {"subject", "figure"}),
         ("shadow.strength=0.1", set()),
         ("export.quality=90", {"export", "checks"}),
@@ -72,6 +74,47 @@ def test_only_what_decides_a_stage_makes_it_again(
 ) -> None:  # fmt: skip
     before, after = keys_of(worn()), keys_of(worn(override))
     assert {stage for stage in before if before[stage] != after[stage]} == redone
+
+
+def test_a_soft_edge_paints_anew(worn: Callable[..., Recipe]) -> None:
+    steps = ("generate.checkpoint=inpaint-embedded", "generate.steps=12")
+    before, after = keys_of(worn(*steps)), keys_of(worn(*steps, "garment.soft_edge=0.01"))
+    assert {stage for stage in before if before[stage] != after[stage]} == EVERYTHING - {"subject", "figure"}
+
+
+@pytest.mark.slow
+def test_a_figure_is_repainted_with_a_soft_edge(worn: Callable[..., Recipe]) -> None:
+    """A whole recipe on the small diffusion model; what it paints is parked, and what it may not touch is the same."""
+    asked = ("generate.checkpoint=inpaint-embedded", "generate.steps=12", "garment.repaint=figure")
+    pictures = []
+    for override in ("garment.soft_edge=0", "garment.soft_edge=0.05"):
+        recipe = worn(*asked, override)
+        record, _ = ended(recipe)
+        assert record.scores["core_difference"] == 0
+        work = open_workplace(plan_batch(recipe).address)  # type: ignore[union-attr]
+        composed = work.store.get(record.keys["compose"])
+        assert composed is not None
+        pictures.append(decode_picture(composed.read("image.png"), "composed").image.astype(int))
+    hard, soft = pictures
+    differs = np.abs(hard - soft).max(axis=2) > 0
+    assert differs.any()
+    assert not differs[:2].all(), "the far backdrop is kept"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("garment.soft_edge=0.01",), "studio-renderer: it repaints all or nothing, and garment.soft_edge is not read"),
+        (("garment.soft_edge=0.01", "generate.checkpoint=inpaint-embedded"), "6 steps at strength 1 are fewer"),
+        (("garment.soft_edge=0.2", "generate.checkpoint=inpaint-embedded"), "garment.soft_edge: 0.2 cannot be used"),
+        (("garment.soft_edge=wide",), 'garment.soft_edge: "wide" cannot be used'),
+    ],
+)
+def test_a_soft_edge_that_cannot_be_is_refused(
+    worn: Callable[..., Recipe], overrides: tuple[str, ...], said: str
+) -> None:  # fmt: skip
+    with pytest.raises(RecipeError, match=said):
+        worn(*overrides)
 
 
 def ended(recipe: Recipe) -> tuple[Record, dict[str, int]]:

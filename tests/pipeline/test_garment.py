@@ -7,14 +7,17 @@ import pytest
 
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
-from pipeline.garment import Plan, draw_controls, join, make_plan, measure, paint, prompt_of, repaint_mask
+from pipeline.garment import Plan, draw_controls, join, kept_place, make_plan, measure, paint, prompt_of, repaint_mask
 from pipeline.models.controls import CANNY_LOW, MAPS, Known, border_canny
+from pipeline.models.families import Inpaint
 from pipeline.models.generators import load_generator
 from pipeline.passes.inpaint import Wish
 from pipeline.pixels.checks_garment import Seen, problems
+from pipeline.pixels.geometry import crop, grow_mask, resize_mask
 from pipeline.pixels.pose_outline import from_outline
 from pipeline.pixels.skeleton import read_skeleton
 from pipeline.types import Mask, Picture, Subject
+from tests.pipeline.passes.test_inpaint import painter
 
 SIZE = (256, 192)
 
@@ -153,3 +156,24 @@ def test_a_candidate_depends_on_its_seed_alone(scenes: tuple[Scene, Scene]) -> N
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_repainting_fades_towards_a_place_that_is_kept_and_not_towards_the_garment(
+    scenes: tuple[Scene, Scene],
+) -> None:  # fmt: skip
+    asked: list[Inpaint] = []
+    plan = plan_of(scenes[0], "figure")
+    wish = Wish(prompt="a model", soft_edge=0.04)
+    paint(painter(asked), plan, wish, ())
+    paint(painter(asked), plan_of(scenes[0], "everything"), wish, ())
+    paint(painter(asked), plan, Wish(prompt="a model"), ())
+    soft, everything, hard = (one.strengths for one in asked)
+    assert everything is None, "nothing of the place is kept"
+    assert hard is None
+    assert soft is not None
+    core = resize_mask(crop(plan.core, plan.box), asked[0].size)
+    beside = grow_mask(core, 2) & asked[0].repaint & ~grow_mask(resize_mask(kept_place(plan), core.shape), 6)
+    assert beside.sum() > 20
+    assert (soft[beside] > 0.4).mean() > 0.9, "a cell beside the garment is half the garment's"
+    border = grow_mask(resize_mask(kept_place(plan), core.shape), 1.5) & asked[0].repaint
+    assert soft[border].mean() < 0.35

@@ -16,6 +16,7 @@ from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.devices import choose_dtype
 from pipeline.models.families.image_prompt import encoder_parts, image_prompt_arguments, wear_ip_adapter
+from pipeline.models.families.soft_edge import soft_arguments
 from pipeline.models.families.types import Generator, Inpaint, Part, Parts
 from pipeline.models.tensors import load_strictly, read_state
 from pipeline.types import Mask
@@ -291,6 +292,7 @@ def common_arguments(generator: Generator, requests: tuple[Inpaint, ...]) -> dic
         "eta": row.sampling.eta if row.sampling else 0.0,
         "output_type": "np",
         **(control_arguments(requests) if first.controls else {}),
+        **soft_arguments(pipe, requests),
         **told,
     }
 

@@ -57,6 +57,7 @@ FAMILY = Family(
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=True,
     image_prompt=True,
+    soft_edge=True,
     load=load,
     call=call,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families.prompts import PromptCache
-from pipeline.types import Image, Mask, Size
+from pipeline.types import Alpha, Image, Mask, Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class Inpaint:
 
     ``image`` is (H, W, 3) uint8 and ``repaint`` (H, W) True where pixels are generated. ``strength`` 1 starts from
     noise; below it, what lies under the mask shows through. Executed steps are int(steps * strength).
+    ``strengths`` (H, W) in [0, 1] are the shares of these steps in which each place is repainted, the last ones; all of
+    them where it is None, and nothing outside ``repaint``.
     ``reference`` is a picture of any size whose look is followed, as strongly as ``reference_scale`` in [0, 1] says.
     """
 
@@ -43,6 +45,7 @@ class Inpaint:
     steps: int
     guidance: float
     strength: float = 1.0
+    strengths: Alpha | None = None
     controls: tuple[ControlMap, ...] = ()
     reference: Image | None = None
     reference_scale: float = 0.6
@@ -110,7 +113,8 @@ class Family:
     called with keyword arguments and answers with ``.images``, (N, H, W, 3) floats in [0, 1]). ``call`` turns requests
     of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
     ``batch_of_controls`` says whether several requests may carry several controls each; ``own_controls`` are those
-    that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read.
+    that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read,
+    ``soft_edge`` whether requests may have ``strengths``.
     """
 
     id: str
@@ -122,3 +126,4 @@ class Family:
     batch_of_controls: bool = False
     own_controls: frozenset[str] = frozenset()
     image_prompt: bool = False
+    soft_edge: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.models.families import Family, Generator, Inpaint
-from pipeline.passes.inpaint import BLENDERS, Wish, blended, clusters, denoise_mask, inpaint
+from pipeline.passes.inpaint import BLENDERS, Wish, blended, clusters, denoise_mask, inpaint, soft_strengths
 from pipeline.pixels.checks import outside_difference
 from tests.pipeline.models.generator_folders import as_row, generator_row
 
@@ -130,3 +131,34 @@ def test_the_join_with_the_smallest_step_is_taken() -> None:
     assert step == pytest.approx(seam_step(image, mask))
     others = [seam_step(method(base, patch, mask), mask) for method in BLENDERS.values()]
     assert step <= max(others) + 1e-6
+
+
+def test_a_soft_edge_rises_inside_the_mask_and_leaves_all_else_alone() -> None:
+    asked: list[Inpaint] = []
+    image, mask = photo(9), np.zeros((120, 160), np.bool_)
+    mask[30:90, 40:120] = True
+    done = inpaint(painter(asked), image, mask, replace(WISH, soft_edge=0.1))
+    assert outside_difference(image, done.image, mask) == 0
+    strengths = asked[0].strengths
+    assert strengths is not None
+    assert strengths.shape == asked[0].size
+    middle = strengths[strengths.shape[0] // 2]
+    assert (np.diff(middle[: middle.size // 2]) >= -1e-6).all()
+    assert middle.max() == 1
+    assert ((middle > 0.1) & (middle < 0.9)).sum() >= 6, "two edges of 16 px of 160"
+    assert not strengths[~asked[0].repaint].any()
+    inpaint(painter(asked), image, mask, WISH)
+    assert asked[1].strengths is None
+
+
+def test_only_what_is_kept_makes_an_edge_soft() -> None:
+    kept = np.zeros((40, 60), np.bool_)
+    kept[:, :20] = True
+    strengths = soft_strengths(kept, width_px=8)
+    assert strengths is not None
+    assert not strengths[:, :20].any()
+    assert (np.diff(strengths[0, 20:30]) >= 0).all()
+    assert strengths[0, 20] < 0.1
+    assert (strengths[0, 29:] == 1).all(), "up to the picture's own edge"
+    assert soft_strengths(kept, width_px=0.4) is None
+    assert soft_strengths(np.zeros_like(kept), width_px=8) is None
