@@ -158,7 +158,7 @@ def write_unet(path: Path, network: Any) -> Path:
     return save({name: value.half() for name, value in network.state_dict().items()}, path)
 
 
-def write_controlnet(folder: Path, network: Any, *, variant: str | None) -> Path:
+def write_controlnet(folder: Path, network: Any, *, variant: str | None, pickle: bool = False) -> Path:
     """A ControlNet that fits a UNet of 4 channels; its gates are open, for a fresh one would not act."""
     from diffusers import ControlNetModel
 
@@ -167,7 +167,7 @@ def write_controlnet(folder: Path, network: Any, *, variant: str | None) -> Path
     with torch.no_grad():
         for gate in [*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out]:
             torch.nn.init.normal_(gate.weight, 0, 0.5)
-    net.half().save_pretrained(folder, variant=variant)
+    net.half().save_pretrained(folder, variant=variant, safe_serialization=not pickle)
     return folder
 
 

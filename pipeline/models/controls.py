@@ -79,6 +79,7 @@ MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {
     "softedge": functools.partial(_border_lines, "softedge"),
     "lineart": functools.partial(_border_lines, "lineart"),
     "depth": lambda known: annotate("depth", known.image),
+    "tile": lambda known: known.image,
 }
 """How a map is drawn, by kind of control."""
 

@@ -241,4 +241,5 @@ FAMILY = Family(
     load=load,
     call=call,
     batch_of_controls=True,
+    starts_from_picture=False,  # a workflow may, and says so only when it runs
 )

@@ -80,4 +80,5 @@ def arguments(pipe: Any, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
 
 FAMILY = Family(
     id="omnigen", multiple_of=16, controls=frozenset(), negative_prompt=False, load=load, call=call,
+    starts_from_picture=False,
 )  # fmt: skip

@@ -54,7 +54,7 @@ def _encode(generator: Generator, prompt: str) -> Embedding:
 FAMILY = Family(
     id="sd15",
     multiple_of=8,
-    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
+    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth", "tile"}),
     negative_prompt=True,
     image_prompt=True,
     soft_edge=True,

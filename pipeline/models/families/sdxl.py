@@ -62,7 +62,7 @@ def _encode(generator: Generator, prompt: str, *, zeros: bool) -> Embedding:
 FAMILY = Family(
     id="sdxl",
     multiple_of=8,
-    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
+    controls=frozenset({"pose", "canny", "softedge", "lineart", "depth", "tile"}),
     negative_prompt=True,
     image_prompt=True,
     soft_edge=True,

@@ -76,4 +76,5 @@ FAMILY = Family(
     load=load,
     call=call,
     batch_of_controls=True,
+    starts_from_picture=False,
 )

@@ -114,7 +114,8 @@ class Family:
     of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
     ``batch_of_controls`` says whether several requests may carry several controls each; ``own_controls`` are those
     that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read,
-    ``soft_edge`` whether requests may have ``strengths``.
+    ``soft_edge`` whether requests may have ``strengths``, ``starts_from_picture`` whether a strength below 1 begins
+    with the picture.
     """
 
     id: str
@@ -127,3 +128,4 @@ class Family:
     own_controls: frozenset[str] = frozenset()
     image_prompt: bool = False
     soft_edge: bool = False
+    starts_from_picture: bool = True

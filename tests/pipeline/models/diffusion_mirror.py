@@ -64,7 +64,7 @@ def write_mirror(mirror: Path, *, only: Collection[str] = ()) -> Path:
             tiny.write_folder(place, **FOLDERS[row.id], variant=row.variant, pickle=row.pickle, seed=seed)
         elif row.role == "controlnet":
             base = "sdxl-base" if row.family == "sdxl" else "sd15"
-            tiny.write_controlnet(place, network_of(base, seed=2), variant=row.variant)
+            tiny.write_controlnet(place, network_of(base, seed=2), variant=row.variant, pickle=row.pickle)
         elif row.role == "lora":
             base = OWN_UNETS.get(row.id, "sdxl-base" if row.family == "sdxl" else "sd15")
             kohya = not row.id.startswith(DIFFUSERS_NAMES)
