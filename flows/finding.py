@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.way import ItemWay, asks_detector, evidence_of
+from flows.keys import asks_detector
+from flows.way import ItemWay, evidence_of
 from pipeline.errors import NothingFound
 from pipeline.types import Image
 

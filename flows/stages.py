@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
+from flows.keys import has_picture, is_generated, key_of, mask_address, uses_generator
 from flows.modes import MODES
 from flows.places import place_painter
 from flows.references import reference_told
-from flows.way import ItemWay, Made, has_picture, is_generated, key_of, mask_address, uses_generator
+from flows.way import ItemWay, Made
 from masks.shelf_use import has_passed, stale_words, subject_from, trusts
 from pipeline.errors import SeamlineError
 from pipeline.files.marketplace import file_name

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.keys import StageKeys
 from flows.planning import plan_batch
-from flows.way import ItemWay, StageKeys, item_seed
+from flows.way import ItemWay, item_seed
 from flows.workplace import open_workplace
 from pipeline.errors import NothingFound
 from tests.flows.conftest import MakeRecipe, draw_product
