@@ -18,8 +18,8 @@ run: $(VENV)/.run ## run a recipe: make run CONFIG=garment.yaml SET="export.mark
 	@$(overrides) $(BIN)/seamline run $(CONFIG) "$$@"
 
 test: $(VENV)/.dev ## run the tests
-	@# one torch thread a worker: several per worker make tiny models many times slower
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	@# one torch thread a worker: several per worker make tiny models many times slower; numba sets torch's number, too
+	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.dev ## style, types and import direction
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -15,6 +15,7 @@ import numpy as np
 
 from flows.modes import MODES, prompt_for
 from flows.references import reference_picture, reference_told
+from flows.refining import refined_garment
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
@@ -144,8 +145,8 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
     growth = max(size[0] / made.shape[0], size[1] / made.shape[1])
     grown = enlarger(way.recipe, used)(made, growth) if growth > 1 else made
     result = mode.join(plan, resize_image(grown, size))
-    judged = mode.judge(plan, result)
-    notes = [*way.picture.notes, *painted.meta["notes"], *(f"enlarged by {one}" for one in used)]
+    result, judged, refined = refined_garment(way, plan, result, mode.judge(plan, result), grown=growth > 1)
+    notes = [*way.picture.notes, *painted.meta["notes"], *(f"enlarged by {one}" for one in used), *refined.notes]
     passed = sum(not one["problems"] for one in tried)
     notes.append(f"candidate {best + 1} of {len(tried)} was taken, {passed} passed")
     files = {"image.png": encode_image(result)}
@@ -158,6 +159,7 @@ def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlar
         "measures": {
             **figure.meta.get("measures", {}),
             **judged.measures,
+            **refined.measures,
             "candidates": len(tried),
             "candidates_passed": passed,
             **reference_told(way),

@@ -15,6 +15,7 @@ from flows.sources import source_digest
 from pipeline.errors import NothingFound
 from pipeline.files.address import exists, join
 from pipeline.files.recipe import Recipe
+from pipeline.files.recipe_checks import REFINEMENTS
 from pipeline.files.recipe_controls import control_uses
 from pipeline.files.store import stage_key
 from pipeline.types import Json
@@ -22,7 +23,17 @@ from pipeline.types import Json
 if TYPE_CHECKING:
     from flows.way import ItemWay
 
-VERSIONS = {"subject": 7, "figure": 4, "paint": 6, "place": 3, "compose": 3, "export": 1, "checks": 1, "preview": 2}
+VERSIONS = {
+    "subject": 7,
+    "figure": 4,
+    "paint": 6,
+    "place": 3,
+    "refine": 1,
+    "compose": 3,
+    "export": 1,
+    "checks": 1,
+    "preview": 2,
+}
 """Raise a stage's number when its code makes other results of the same inputs: they are then made anew."""
 
 
@@ -37,6 +48,7 @@ class StageKeys:
     checks: str
     figure: str = ""
     paint: str = ""
+    refine: str = ""
 
     def named(self) -> dict[str, str]:
         """The keys of the stages that this item has, by stage."""
@@ -57,14 +69,17 @@ def make_keys(way: ItemWay) -> StageKeys:
     look = {
         "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
         "shadow": recipe.shadow.model_dump(mode="json"),
-        "upscale": recipe.upscale.model_dump(mode="json"),
+        "upscale": recipe.upscale.model_dump(mode="json", exclude=set(REFINEMENTS)),
         "marketplace": way.marketplace.model_dump(mode="json", include=_FRAMING),
         "longest_px": recipe.export.longest_px,
         "seed": way.seed,
     }
-    compose = key_of("compose", look, [subject, *_backdrop_digest(way), *([place] if place else [])])
+    refine = ""
+    if place and recipe.upscale.refine:
+        refine = key_of("refine", {"refine": recipe.upscale.refine}, [place], _refining_weights(way))
+    compose = key_of("compose", look, [subject, *_backdrop_digest(way), *filter(None, (place, refine))])
     export, checks = _file_keys(way, compose)
-    return StageKeys(subject=subject, place=place, compose=compose, export=export, checks=checks)
+    return StageKeys(subject=subject, place=place, refine=refine, compose=compose, export=export, checks=checks)
 
 
 def _file_keys(way: ItemWay, compose: str) -> tuple[str, str]:
@@ -107,11 +122,22 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     names += [ANNOTATORS[kind].checkpoint for kind in kinds if kind in ANNOTATORS]
     names += [adapter] if (adapter := reference_checkpoint(way)) else []
     paint = key_of("paint", what, [figure, *reference_digest(way)], "+".join(map(_weights, names)))
-    compose = key_of("compose", recipe.upscale.model_dump(mode="json"), [paint])
+    enlarging = _unless_off(recipe.upscale.model_dump(mode="json"), *REFINEMENTS)
+    compose = key_of("compose", enlarging, [paint], _refining_weights(way) if REFINEMENTS & enlarging.keys() else "")
     export, checks = _file_keys(way, compose)
     return StageKeys(
         subject=subject, place="", figure=figure, paint=paint, compose=compose, export=export, checks=checks
     )
+
+
+def _refining_weights(way: ItemWay) -> str:
+    """Digests of what refines: the checkpoint, and the ControlNet by which it does. Raises WeightsMissing."""
+    from pipeline.models.checkpoints import checkpoint
+    from pipeline.models.refining import detail_control
+
+    row = checkpoint(way.recipe.generate.checkpoint, role="generator")
+    kind = detail_control(row)
+    return "+".join(map(_weights, [row.id, *([row.controlnets[kind]] if kind else [])]))
 
 
 def _unless_off(fields: dict[str, Json], *names: str) -> dict[str, Json]:

@@ -1,10 +1,13 @@
-"""The stage `place`: a generated backdrop, stored by its own key so that a new shadow does not draw it again."""
+"""The stages `place` and `refine`: a generated backdrop, stored by its own keys so that a new shadow does not draw it
+again.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from flows.references import reference_picture, reference_told
+from flows.refining import refine_place
 from flows.way import ItemWay, Made
 from pipeline.types import Alpha, Image
 
@@ -19,9 +22,14 @@ def place_painter(way: ItemWay) -> PaintPlace:
         from pipeline.files.codec import decode_image
         from pipeline.plate import enlarge_plate
 
-        plate = way.stage("place", way.keys.place, lambda: _generate(way, image, alpha))
+        made = way.stage("place", way.keys.place, lambda: _generate(way, image, alpha))
         canvas = (image.shape[0], image.shape[1])
-        return enlarge_plate(decode_image(plate.read("plate.png")), canvas, defocus=way.recipe.background.defocus)
+        plate = decode_image(made.read("plate.png"))
+        if way.keys.refine:
+            large = enlarge_plate(plate, canvas, defocus=0.0)
+            refined = way.stage("refine", way.keys.refine, lambda: refine_place(way, large, alpha))
+            plate = decode_image(refined.read("place.png"))
+        return enlarge_plate(plate, canvas, defocus=way.recipe.background.defocus)
 
     return paint
 

@@ -169,7 +169,7 @@ def _compose(way: ItemWay, found: Result) -> Made:
     )
     meta = {
         "notes": [*way.picture.notes, *composed.notes, *(f"enlarged by {name}" for name in enlarged_by)],
-        "measures": {"growth": round(composed.growth, 4), **_measures(composed, recipe), **_followed(way)},
+        "measures": {"growth": round(composed.growth, 4), **_measures(composed, recipe), **_told(way)},
         "digital_source": _digital_source(recipe),
     }
     return {"image.png": encode_image(composed.image)}, meta
@@ -181,8 +181,12 @@ def _digital_source(recipe: Recipe) -> str:
     return "compositeCapture" if has_picture(recipe) else "algorithmicallyEnhanced"
 
 
-def _followed(way: ItemWay) -> dict[str, Json]:
-    return reference_told(way) if is_generated(way.recipe) else {}
+def _told(way: ItemWay) -> dict[str, Json]:
+    """What a record says of a generated backdrop: its reference, and how many tiles of it were refined."""
+    if not is_generated(way.recipe):
+        return {}
+    refined = way.work.store.get(way.keys.refine) if way.keys.refine else None
+    return reference_told(way) | ({"refined_tiles": refined.meta["refined_tiles"]} if refined is not None else {})
 
 
 def _measures(composed: Composed, recipe: Recipe) -> dict[str, float]:

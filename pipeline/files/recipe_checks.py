@@ -24,6 +24,8 @@ _CHECKPOINTS = (
     ("subject", "segmenter", "segmenter"),
     ("generate", "checkpoint", "generator"),
 )
+REFINEMENTS = frozenset({"refine", "refine_faces", "refine_hands"})
+"""Fields of `upscale` at whose strength something is drawn anew; parts of people by `kind: garment` only."""
 
 
 def outside_problems(data: Json) -> list[Problem]:
@@ -114,6 +116,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
     from pipeline.errors import LicenceRefused, RecipeError
     from pipeline.models.checkpoints import check_licence, checkpoints
     from pipeline.models.generators import refuse_unfit, sampling_of
+    from pipeline.models.refining import refuse_refining
 
     below = data.get("generate")
     wanted: dict[str, Json] = below if isinstance(below, dict) else {}
@@ -143,6 +146,9 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             reference=_asks_for_reference(data),
             soft_edge=data.get("kind") == "garment" and _number(data, "garment", "soft_edge") > 0,
         )
+        for field in sorted(REFINEMENTS) if data.get("kind") == "garment" else ("refine",):
+            if strength := _number(data, "upscale", field):
+                refuse_refining(row, f"upscale.{field}", strength, steps=steps, guidance=guidance)
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.files.recipe_controls import Controls
 from pipeline.files.recipe_fields import Address, CheckpointId, ModelId, Section
@@ -56,8 +56,17 @@ class GarmentSection(Section):
     """How often new candidates are generated while none passes the checks; then the item is parked."""
 
 
+def _off_or_enough(value: float) -> float:
+    if 0 < value < 0.05:
+        raise ValueError(f"{value:g} would change nothing that is seen: write 0 for none, or a number from 0.05 to 0.5")
+    return value
+
+
+RefineStrength = Annotated[float, Field(ge=0, le=0.5), AfterValidator(_off_or_enough)]
+
+
 class UpscaleSection(Section):
-    """Enlarging photos that are too small for the marketplace."""
+    """Enlarging what is too small for the marketplace or was generated small, and drawing its generated detail anew."""
 
     model: (
         Literal["auto", "realesrgan-x4plus", "realesr-compact", "lanczos"]
@@ -70,3 +79,9 @@ class UpscaleSection(Section):
     """Items that would have to grow more are exported smaller, with a note, rather than inflated."""
     tile_px: Annotated[int, Field(ge=64, le=2048)] = 256
     """Side of the square tiles that the model sees."""
+    refine: RefineStrength = 0.0
+    """Strength at which the detail of enlarged generated areas is drawn anew, in tiles, by `generate.checkpoint`."""
+    refine_faces: RefineStrength = 0.0
+    """Strength at which generated faces are drawn anew at the checkpoint's own size."""
+    refine_hands: RefineStrength = 0.0
+    """Strength at which generated hands are drawn anew at the checkpoint's own size."""

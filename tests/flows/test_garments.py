@@ -12,8 +12,10 @@ from PIL import Image as Pillow
 
 from flows.finishing import finish_batch
 from flows.items import process_chunk
+from flows.modes import Judged
 from flows.outcome import ChunkOutcome
 from flows.planning import plan_batch
+from flows.refining import Told, _faces_and_hands, refined_garment
 from flows.way import ItemWay
 from flows.workplace import locate_runs, open_files, open_workplace
 from masks.review.desk import Desk
@@ -24,7 +26,9 @@ from pipeline.files.ledger import Record, Verdict
 from pipeline.files.picture import decode_picture
 from pipeline.files.provenance import read_provenance
 from pipeline.files.recipe import Recipe, load_recipe
+from pipeline.garment import Plan
 from pipeline.types import ItemState
+from tests.pipeline.passes.constant_gain import ConstantGain
 
 EVERYTHING = {"subject", "figure", "paint", "compose", "export", "checks"}
 
@@ -64,6 +68,7 @@ def keys_of(recipe: Recipe) -> dict[str, str]:
         ("background.prompt=street", EVERYTHING - {"subject", "figure"}),
         ("garment.candidates=2", EVERYTHING - {"subject", "figure"}),
         ("garment.soft_edge=0", set()),
+        ("upscale.refine_hands=0", set()),
         ("batch.seed=7", EVERYTHING - {"subject", "figure"}),
         ("shadow.strength=0.1", set()),
         ("export.quality=90", {"export", "checks"}),
@@ -88,29 +93,110 @@ def test_a_figure_is_repainted_with_a_soft_edge(worn: Callable[..., Recipe]) -> 
     asked = ("generate.checkpoint=inpaint-embedded", "generate.steps=12", "garment.repaint=figure")
     pictures = []
     for override in ("garment.soft_edge=0", "garment.soft_edge=0.05"):
-        recipe = worn(*asked, override)
-        record, _ = ended(recipe)
+        record, picture = composed_of(worn(*asked, override))
         assert record.scores["core_difference"] == 0
-        work = open_workplace(plan_batch(recipe).address)  # type: ignore[union-attr]
-        composed = work.store.get(record.keys["compose"])
-        assert composed is not None
-        pictures.append(decode_picture(composed.read("image.png"), "composed").image.astype(int))
+        pictures.append(picture.astype(int))
     hard, soft = pictures
     differs = np.abs(hard - soft).max(axis=2) > 0
     assert differs.any()
     assert not differs[:2].all(), "the far backdrop is kept"
 
 
+@pytest.mark.parametrize("field", ["refine", "refine_faces", "refine_hands"])
+def test_refining_joins_anew_and_paints_nothing_again(worn: Callable[..., Recipe], field: str) -> None:
+    before = keys_of(worn("generate.checkpoint=inpaint-embedded"))
+    after = keys_of(worn("generate.checkpoint=inpaint-embedded", f"upscale.{field}=0.3"))
+    assert {stage for stage in before if before[stage] != after[stage]} == {"compose", "export", "checks"}
+
+
+def composed_of(recipe: Recipe) -> tuple[Record, np.ndarray]:
+    """The ended item of a recipe, and its composed picture."""
+    record, _ = ended(recipe)
+    runs, url = locate_runs(recipe)
+    composed = open_files(runs, url)[1].get(record.keys["compose"])
+    assert composed is not None
+    return record, decode_picture(composed.read("image.png"), "composed").image
+
+
+@pytest.mark.slow
+def test_a_garments_surroundings_are_refined_and_the_garment_is_not(
+    worn: Callable[..., Recipe], tmp_path: Path
+) -> None:  # fmt: skip
+    asked = ("generate.checkpoint=inpaint-embedded", "garment.repaint=figure")
+    plain, before = composed_of(worn(*asked))
+    refined = worn(*asked, "upscale.refine=0.4", "upscale.refine_faces=0.4")
+    record, after = composed_of(refined)
+    assert record.scores["core_difference"] == 0
+    assert record.scores["refined_tiles"] >= 2
+    assert record.scores["refined_faces"] == 0
+    assert "no face is seen where pixels are generated: none refined" in record.scores["notes"]
+    assert "refined_tiles" not in plain.scores
+    differs = (before != after).any(axis=2)
+    assert differs.any()
+    mask = np.asarray(Pillow.open(tmp_path / "masks" / "shirt.png")) > 0
+    assert not differs[mask].any(), "the garment"
+    assert differs.mean() < 0.6, "the backdrop that is kept"
+    again = plan_batch(refined)
+    assert again is None or again.todo == 0, "a second run does nothing"
+
+
+@pytest.mark.slow
+def test_a_face_is_drawn_anew_where_pixels_are_generated_alone(worn: Callable[..., Recipe]) -> None:
+    """A drawn person whose face MediaPipe sees, and a generator whose answer is known."""
+    _, scene = worn_pair(310, size=(640, 480))
+    recipe = worn("generate.checkpoint=inpaint-embedded", "upscale.refine_faces=0.3", "garment.person=a woman")
+    batch = plan_batch(recipe)
+    assert batch is not None
+    work = open_workplace(batch.address)
+    way = ItemWay(work, next(work.ledger.records(work.id)))
+    everywhere = np.ones(scene.image.shape[:2], np.bool_)
+    plan = Plan(
+        photo=scene.image, alpha=scene.alpha, foreground=scene.image, core=~everywhere, repaint=everywhere,
+        joints=scene.keypoints, box=(0, 0, 480, 640),
+    )  # fmt: skip
+    double, told = ConstantGain(detail=2), Told()
+    made = _faces_and_hands(way, double.generator, "canny", plan, scene.image, everywhere, told)
+    assert told.measures == {"refined_faces": 1}
+    (asked,) = double.asked
+    assert asked.prompt == "the face of a woman"
+    assert asked.strength == 0.3
+    assert asked.executed_steps == 4, "as many as its checkpoint needs"
+    differs = (made != scene.image).any(axis=2)
+    rows, columns = np.nonzero(differs)
+    head = scene.masks["hair"] | scene.masks["skin"]
+    assert differs.any()
+    assert head[differs].mean() > 0.6
+    assert rows.max() < 0.4 * 640
+    assert columns.max() - columns.min() < 0.4 * 480
+    kept, said = ConstantGain(detail=2), Told()
+    same = _faces_and_hands(way, kept.generator, "canny", plan, scene.image, ~everywhere, said)
+    assert not kept.asked
+    assert same is scene.image
+    assert said.notes == ["no face is seen where pixels are generated: none refined"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        (
+            ("upscale.refine_faces=0.3",),
+            "studio-renderer: it draws every picture from nothing, so leave upscale.refine_f",
+        ),
+        (
+            ("upscale.refine_hands=0.9", "generate.checkpoint=inpaint-embedded"),
+            "upscale.refine_hands: 0.9 cannot be used",
+        ),
+        (
+            ("upscale.refine_hands=0.3", "generate.checkpoint=sd15-lcm"),
+            "sd15-lcm: upscale.refine_hands 0.3 of at most 8",
+        ),
         (("garment.soft_edge=0.01",), "studio-renderer: it repaints all or nothing, and garment.soft_edge is not read"),
         (("garment.soft_edge=0.01", "generate.checkpoint=inpaint-embedded"), "6 steps at strength 1 are fewer"),
         (("garment.soft_edge=0.2", "generate.checkpoint=inpaint-embedded"), "garment.soft_edge: 0.2 cannot be used"),
         (("garment.soft_edge=wide",), 'garment.soft_edge: "wide" cannot be used'),
     ],
 )
-def test_a_soft_edge_that_cannot_be_is_refused(
+def test_a_soft_edge_or_refining_that_cannot_be_is_refused(
     worn: Callable[..., Recipe], overrides: tuple[str, ...], said: str
 ) -> None:  # fmt: skip
     with pytest.raises(RecipeError, match=said):
@@ -284,3 +370,34 @@ def test_a_run_tells_the_shares_of_its_models(worn: Callable[..., Recipe]) -> No
     lines = finish_batch(plan.address, ChunkOutcome(), 1.0).lines
     assert "model kofi: 1 of 1 groups, 100% (asked 75%)" in lines
     assert "model amara: 0 of 1 groups, 0% (asked 25%)" in lines
+
+
+@pytest.mark.slow
+def test_a_refined_picture_that_fails_what_the_other_passes_is_not_taken(worn: Callable[..., Recipe]) -> None:
+    batch = plan_batch(worn("generate.checkpoint=inpaint-embedded", "upscale.refine=0.4"))
+    assert batch is not None
+    work = open_workplace(batch.address)
+    way = ItemWay(work, next(work.ledger.records(work.id)))
+    image = np.random.default_rng(1).integers(0, 256, (120, 100, 3), dtype=np.uint8)
+    core = np.zeros((120, 100), np.bool_)
+    core[50:70, 40:60] = True
+    plan = Plan(
+        photo=image, alpha=core.astype(np.float32), foreground=image, core=core, repaint=~core, joints=None,
+        box=(0, 0, 100, 120),
+    )  # fmt: skip
+    passes = Judged(measures={}, problems=(), merit=1.0)
+    kept, judged, told = refined_garment(way, plan, image, passes, grown=True)
+    assert kept is image
+    assert judged is passes
+    assert len(told.notes) == 1
+    assert told.notes[0].startswith("the refined picture was not taken: ")
+    assert "no person can be seen in what was generated" in told.notes[0]
+    fails = Judged(measures={}, problems=("no person can be seen in what was generated",), merit=0.0)
+    taken, judged, told = refined_garment(way, plan, image, fails, grown=True)
+    assert (taken != image).any()
+    assert (taken[core] == image[core]).all()
+    assert fails.problems[0] in judged.problems
+    assert told.measures["refined_tiles"] >= 1
+    small, _, told = refined_garment(way, plan, image, fails, grown=False)
+    assert small is image
+    assert told.notes == ["nothing was enlarged: not refined in tiles"]

@@ -36,6 +36,9 @@ def keys_of(make_recipe: MakeRecipe, *overrides: str) -> dict[str, str]:
         ("background.prompt=wooden background", EVERYTHING - {"subject"}),
         ("generate.steps=5", EVERYTHING - {"subject"}),
         ("batch.seed=7", EVERYTHING - {"subject"}),
+        ("upscale.refine=0", set()),
+        ("upscale.refine=0.3", {"compose", "export", "checks"}),
+        ("upscale.refine_faces=0.3", set()),
         ("subject.phrases=[shoe]", EVERYTHING),
     ],
 )
@@ -44,6 +47,19 @@ def test_a_place_is_drawn_again_for_what_decides_it_alone(
 ) -> None:
     before, after = keys_of(make_recipe), keys_of(make_recipe, override)
     assert {stage for stage in before if before[stage] != after[stage]} == redone
+
+
+def test_a_refined_place_is_refined_again_for_what_decides_it_alone(make_recipe: MakeRecipe) -> None:
+    before = keys_of(make_recipe, "upscale.refine=0.3")
+    assert set(before) == {*EVERYTHING, "refine"}
+    for override, redone in (
+        ("shadow.strength=0.2", {"compose", "export", "checks"}),
+        ("upscale.refine=0.4", {"refine", "compose", "export", "checks"}),
+        ("background.prompt=wooden background", {*EVERYTHING, "refine"} - {"subject"}),
+    ):
+        after = keys_of(make_recipe, "upscale.refine=0.3", override)
+        assert {stage for stage in before if before[stage] != after[stage]} == redone
+    assert "refine" not in keys_of(make_recipe, "background.kind=solid", "upscale.refine=0.3")
 
 
 def test_a_drawn_backdrop_has_no_place(make_recipe: MakeRecipe) -> None:
@@ -77,9 +93,45 @@ def test_a_product_stands_in_a_generated_place_with_its_own_pixels(make_recipe: 
     assert np.array_equal(image[:20], other[:20]), "another shadow keeps the place"
 
 
+@pytest.mark.slow
+def test_a_place_is_refined_behind_a_product_that_stays(make_recipe: MakeRecipe) -> None:
+    """Refined once, shown with two shadows; nothing of the product changes, and the record says what was done."""
+    asked = ("export.format=png", "shadow.kind=none", "generate.checkpoint=inpaint-embedded")
+    plain, data = finished(make_recipe, *asked)
+    refined, better = finished(make_recipe, *asked, "upscale.refine=0.5")
+    assert "refined_tiles" not in plain.scores
+    assert refined.scores["refined_tiles"] >= 4, "256 px, in tiles of 112"
+    first, second = (decode_picture(one, "finished").image for one in (data, better))
+    differs = (first != second).any(axis=2)
+    assert differs[:40].mean() > 0.1
+    product = np.zeros_like(differs)
+    product[100:150, 110:146] = True
+    assert not differs[product].any()
+    recipe = make_recipe(*GENERATED, *asked[:1], "upscale.refine=0.5", "shadow.strength=0.9")
+    plan = plan_batch(recipe)
+    assert plan is not None
+    executed = process_chunk(plan.address, [("shoe0", "main")]).executed
+    assert not {"place", "refine", "subject"} & set(executed)
+    assert executed["compose"] == 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        ((*GENERATED, "upscale.refine=0.6"), "upscale.refine: 0.6 cannot be used here: write a number from 0 to 0.5"),
+        (
+            (*GENERATED, "upscale.refine=0.01"),
+            "upscale.refine: 0.01 would change nothing that is seen",
+        ),
+        ((*GENERATED, "upscale.refine=yes"), "upscale.refine"),
+        (
+            (*GENERATED, "upscale.refine=0.3", "generate.checkpoint=studio-renderer", "generate.steps=1"),
+            "studio-renderer: it draws every picture from nothing, so leave upscale.refine out",
+        ),
+        (
+            (*GENERATED, "upscale.refine=0.3", "generate.checkpoint=hyper-sd15-4step"),
+            r"hyper-sd15-4step: upscale.refine 0.3 of at most 4 steps is under the 4 that it needs: leave",
+        ),
         (("background.kind=generated",), "needs words for the place"),
         ((*GENERATED, "generate.steps=2"), "at least 4"),
         ((*GENERATED, "generate.guidance=9"), "guidance 9"),
