@@ -56,7 +56,8 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     mode, wanted = MODES[way.recipe.garment.mode], way.recipe.garment
     plan = mode.plan(way, found, figure)
     generator, left_out = _generator(way)
-    controls = _controls(way, draw_controls(plan, generator_controls(way), native_size_of(generator, plan)))
+    drawn = draw_controls(plan, generator_controls(way), native_size_of(generator, plan))
+    controls = with_reach(drawn, _wanted(way))
     files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
     tried: list[dict[str, Json]] = []
     for number in range(wanted.candidates * wanted.rounds):
@@ -86,9 +87,9 @@ def _wanted(way: ItemWay) -> list[ControlUse]:
     return [use for use in control_uses(way.recipe.garment.controls) if use.kind in drawn]
 
 
-def _controls(way: ItemWay, maps: Sequence[ControlMap]) -> tuple[ControlMap, ...]:
-    """The maps with the reach that the recipe gives them."""
-    reach: dict[str, ControlUse] = {use.kind: use for use in _wanted(way)}
+def with_reach(maps: Sequence[ControlMap], uses: Sequence[ControlUse]) -> tuple[ControlMap, ...]:
+    """The maps with the reach that the recipe's ``uses`` give them."""
+    reach: dict[str, ControlUse] = {use.kind: use for use in uses}
     return tuple(
         replace(one, scale=reach[one.kind].scale, start=reach[one.kind].start, end=reach[one.kind].end) for one in maps
     )

@@ -5,7 +5,7 @@ No key is made of pixels, so what is left to do is known without opening a photo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ def make_keys(way: ItemWay) -> StageKeys:
     }
     place = _place_key(way, subject, framing) if is_generated(recipe) else ""
     look = {
-        "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt"}),
+        "background": recipe.background.model_dump(mode="json", exclude={"picture", "prompt", "controls"}),
         "shadow": recipe.shadow.model_dump(mode="json"),
         "upscale": recipe.upscale.model_dump(mode="json", exclude=set(REFINEMENTS)),
         "marketplace": way.marketplace.model_dump(mode="json", include=_FRAMING),
@@ -101,7 +101,6 @@ def _file_keys(way: ItemWay, compose: str) -> tuple[str, str]:
 
 def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     """A garment's stages: other words or seeds paint anew, another enlarger only joins anew."""
-    from pipeline.models.annotators import ANNOTATORS
     from pipeline.models.checkpoints import checkpoint
 
     recipe, wanted = way.recipe, way.recipe.generate
@@ -117,9 +116,8 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
         "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
         "seed": way.seed,
     }
-    kinds = [use.kind for use in control_uses(recipe.garment.controls) if use.kind in nets]
-    names = [wanted.checkpoint, *(nets[kind] for kind in kinds)]
-    names += [ANNOTATORS[kind].checkpoint for kind in kinds if kind in ANNOTATORS]
+    kinds = [use.kind for use in control_uses(recipe.garment.controls)]
+    names = [wanted.checkpoint, *_control_parts(nets, kinds)]
     names += [adapter] if (adapter := reference_checkpoint(way)) else []
     paint = key_of("paint", what, [figure, *reference_digest(way)], "+".join(map(_weights, names)))
     enlarging = _unless_off(recipe.upscale.model_dump(mode="json"), *REFINEMENTS)
@@ -128,6 +126,14 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     return StageKeys(
         subject=subject, place="", figure=figure, paint=paint, compose=compose, export=export, checks=checks
     )
+
+
+def _control_parts(nets: Mapping[str, str], kinds: Sequence[str]) -> list[str]:
+    """Rows of what reads and draws the maps of ``kinds``, those that a checkpoint has ``nets`` for."""
+    from pipeline.models.annotators import ANNOTATORS
+
+    known = [kind for kind in kinds if kind in nets]
+    return [*(nets[kind] for kind in known), *(ANNOTATORS[kind].checkpoint for kind in known if kind in ANNOTATORS)]
 
 
 def _refining_weights(way: ItemWay) -> str:
@@ -170,14 +176,19 @@ def _subject_key(way: ItemWay) -> str:
 
 def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
     """The place depends on what stands where, the words, how they are sampled and the weights; not on the shadow."""
-    wanted = way.recipe.generate
+    from pipeline.models.checkpoints import checkpoint
+
+    wanted, uses = way.recipe.generate, control_uses(way.recipe.background.controls)
     what = {
         **framing,
         "prompt": way.recipe.background.prompt,
         "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
         "seed": way.seed,
     }
-    names = [wanted.checkpoint, *([adapter] if (adapter := reference_checkpoint(way)) else [])]
+    what |= {"controls": [use.model_dump(mode="json") for use in uses]} if uses else {}
+    nets = checkpoint(wanted.checkpoint, role="generator").controlnets
+    names = [wanted.checkpoint, *_control_parts(nets, [use.kind for use in uses])]
+    names += [adapter] if (adapter := reference_checkpoint(way)) else []
     return key_of("place", what, [subject, *reference_digest(way)], "+".join(map(_weights, names)))
 
 

@@ -4,11 +4,15 @@ again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from flows.garments import with_reach
 from flows.references import reference_picture, reference_told
 from flows.refining import refine_place
 from flows.way import ItemWay, Made
+from pipeline.errors import ItemError
+from pipeline.files.recipe_controls import ControlUse, control_uses
 from pipeline.types import Alpha, Image
 
 if TYPE_CHECKING:
@@ -36,17 +40,20 @@ def place_painter(way: ItemWay) -> PaintPlace:
 
 def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     from pipeline.files.codec import encode_image
+    from pipeline.models.controls import PRODUCT_MAPS, control_maps
     from pipeline.models.generators import load_generator, sampling_of
     from pipeline.models.ladder import take_notes
     from pipeline.passes.inpaint import Wish
-    from pipeline.plate import generate_plate
+    from pipeline.plate import generate_plate, seen_product
 
-    wanted = way.recipe.generate
+    wanted, uses = way.recipe.generate, control_uses(way.recipe.background.controls)
     reference = reference_picture(way)
     generator = load_generator(
-        wanted.checkpoint, accept_licence=way.recipe.accept_licence, scheduler=wanted.scheduler,
-        reference=reference is not None,
+        wanted.checkpoint, controls=_readable(way, uses), accept_licence=way.recipe.accept_licence,
+        scheduler=wanted.scheduler, reference=reference is not None,
     )  # fmt: skip
+    known = seen_product(generator, image, alpha)
+    maps = with_reach(control_maps(known, [use.kind for use in uses], PRODUCT_MAPS), uses)
     wish = Wish(
         prompt=way.recipe.background.prompt or "",
         negative_prompt=wanted.negative_prompt,
@@ -56,11 +63,27 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
         reference=reference,
         reference_scale=wanted.reference_scale,
     )
-    plate = generate_plate(generator, image, alpha, wish)
+    plate = generate_plate(generator, image, alpha, wish, controls=maps)
     told: dict[str, Any] = {"checkpoint": wanted.checkpoint, "weights": generator.fingerprint}
     told |= reference_told(way)
     told |= {"licence": generator.row.licence, "commercial": generator.row.commercial}
     told["scheduler"] = sampling_of(generator.row).scheduler or "the one in its folder"
     if notes := take_notes(generator):
         told["memory"] = notes
-    return {"plate.png": encode_image(plate)}, told
+    files = {f"control-{one.kind}.png": encode_image(one.image) for one in maps}
+    return {"plate.png": encode_image(plate), **files}, told
+
+
+def _readable(way: ItemWay, uses: Sequence[ControlUse]) -> list[str]:
+    """The kinds of ``uses``. Raises ItemError where a row asks for a place whose checkpoint reads no such control."""
+    from pipeline.models.checkpoints import checkpoint
+    from pipeline.models.generators import readable_controls
+
+    name, kinds = way.recipe.generate.checkpoint, [use.kind for use in uses]
+    missing = set(kinds) - readable_controls(checkpoint(name, role="generator"))
+    if missing:
+        raise ItemError(
+            f"{way.item.sku}/{way.item.view}: {name} has no control {', '.join(sorted(missing))}: leave it out of "
+            "background.controls"
+        )
+    return list(kinds)

@@ -12,7 +12,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipeline.models.families import Generator
+from pipeline.models.controls import Known
+from pipeline.models.families import ControlMap, Generator
 from pipeline.models.generators import native_size
 from pipeline.passes.inpaint import Wish, paint_crop
 from pipeline.pixels import geometry
@@ -24,18 +25,31 @@ HALO: Final = 0.012
 """Share of the plate's longer side around the product that is taken out with it: models let products grow."""
 
 
-def generate_plate(generator: Generator, image: Image, alpha: Alpha, wish: Wish) -> Image:
+def seen_product(generator: Generator, image: Image, alpha: Alpha) -> Known:
+    """What the model sees of a product on an empty canvas (H, W): on grey, at its native size."""
+    shown, matte = _shown(generator, image, alpha)
+    return Known(image=shown, kept=matte >= 0.5, joints=None)
+
+
+def _shown(generator: Generator, image: Image, alpha: Alpha) -> tuple[Image, Alpha]:
+    size = native_size(generator.row, alpha.shape[1] / alpha.shape[0])
+    small, matte = geometry.resize_cutout(image, alpha, size)
+    return np.rint(small * matte[..., None] + GREY * (1 - matte[..., None])).astype(np.uint8), matte
+
+
+def generate_plate(
+    generator: Generator, image: Image, alpha: Alpha, wish: Wish, *, controls: tuple[ControlMap, ...] = ()
+) -> Image:  # fmt: skip
     """The empty place behind a product, (h, w, 3) at the checkpoint's native size.
 
-    ``image`` and ``alpha`` are the product on an empty canvas (H, W). The same arguments give the same plate.
+    ``image`` and ``alpha`` are the product on an empty canvas (H, W), ``controls`` maps of it (see `seen_product`). The
+    same arguments give the same plate.
 
     Raises:
         CheckFailed: the model gave a black or empty picture.
     """
-    size = native_size(generator.row, alpha.shape[1] / alpha.shape[0])
-    small, matte = geometry.resize_cutout(image, alpha, size)
-    shown = np.rint(small * matte[..., None] + GREY * (1 - matte[..., None])).astype(np.uint8)
-    made = paint_crop(generator, shown, matte < 0.5, wish, grow=False)
+    shown, matte = _shown(generator, image, alpha)
+    made = paint_crop(generator, shown, matte < 0.5, wish, controls=controls, grow=False)
     return without_product(made, matte)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from pipeline.files.recipe_controls import CONTROL_KINDS
 from pipeline.files.recipe_messages import Problem, did_you_mean
 from pipeline.types import Json
 
@@ -50,6 +51,15 @@ def _number(data: Json, section: str, field: str) -> float:
     below = data.get(section)
     value = below.get(field) if isinstance(below, dict) else None
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _kinds(data: Json, section: str, field: str) -> list[str]:
+    """The kinds in a list of controls, those that are words."""
+    below = data.get(section)
+    listed = below.get(field) if isinstance(below, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    kinds = [entry.get("kind") if isinstance(entry, dict) else entry for entry in entries]
+    return [kind for kind in kinds if kind in CONTROL_KINDS]
 
 
 def _unknown_protocols(data: Json) -> Iterator[Problem]:
@@ -143,6 +153,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             guidance=sampling.guidance if guidance is None else guidance,
             negative_prompt=negative,
             scheduler=scheduler,
+            controls=[] if data.get("kind") == "garment" else _kinds(data, "background", "controls"),
             reference=_asks_for_reference(data),
             soft_edge=data.get("kind") == "garment" and _number(data, "garment", "soft_edge") > 0,
         )

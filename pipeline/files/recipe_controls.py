@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipeline.files.recipe_messages import did_you_mean
 
 ControlKind = Literal["pose", "canny", "softedge", "lineart", "depth"]
+CONTROL_KINDS: tuple[str, ...] = get_args(ControlKind)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -56,6 +57,16 @@ def _check_reach(kind: str, fields: dict[str, Any]) -> None:
 
 
 Controls = Annotated[list[ControlKind | ControlUse], Field(max_length=5), BeforeValidator(_checked)]
+
+
+def _of_a_product(value: list[ControlKind | ControlUse]) -> list[ControlKind | ControlUse]:
+    if any(use.kind == "pose" for use in control_uses(value)):
+        raise ValueError("a product has no pose; write canny, softedge, lineart or depth.")
+    return value
+
+
+ProductControls = Annotated[Controls, AfterValidator(_of_a_product)]
+"""Controls of what a product looks like: all but a body's pose."""
 
 
 def control_uses(controls: Sequence[ControlKind | ControlUse]) -> tuple[ControlUse, ...]:

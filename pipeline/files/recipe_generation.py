@@ -80,7 +80,7 @@ class UpscaleSection(Section):
     tile_px: Annotated[int, Field(ge=64, le=2048)] = 256
     """Side of the square tiles that the model sees."""
     refine: RefineStrength = 0.0
-    """Strength at which the detail of enlarged generated areas is drawn anew, in tiles, by `generate.checkpoint`."""
+    """Strength, from 0.05, at which the detail of enlarged generated areas is drawn anew in tiles; 0 is not at all."""
     refine_faces: RefineStrength = 0.0
     """Strength at which generated faces are drawn anew at the checkpoint's own size."""
     refine_hands: RefineStrength = 0.0

@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline.errors import ItemError
+from pipeline.files.recipe_controls import ProductControls
 from pipeline.files.recipe_fields import Address, CheckpointId, Color, Fraction, Phrase, Range, Section
 from pipeline.files.recipe_generation import GarmentSection, GenerateSection, UpscaleSection
 from pipeline.files.recipe_messages import did_you_mean, explain, join_names
@@ -121,6 +122,8 @@ class BackgroundSection(Section):
     """Picture file for `kind: picture`; scaled to cover the canvas."""
     prompt: Annotated[str | None, Field(max_length=2000, validate_default=True)] = None
     """What a generated backdrop shows, in words; the drawn kinds do not read it."""
+    controls: ProductControls = []
+    """Control maps of the product that a generated place is drawn around, so that it does not grow: `[canny]`."""
     defocus: Annotated[float, Field(ge=0, le=0.1)] = 0.0
     """Blur of a picture or a generated place, as a share of the longer side: 0.005 is a lens wide open."""
 

@@ -46,7 +46,7 @@ def pose_map(known: Known) -> Image:
 def _near_border(known: Known) -> Mask:
     """The kept garment within a band along its border. Raises ItemError if nothing is kept."""
     if not known.kept.any():
-        raise ItemError("there is no garment to draw edges of: its mask is empty")
+        raise ItemError("there is nothing to draw edges of: the mask of what is kept is empty")
     px = max(2, round(BORDER * max(known.kept.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
     inner = cv2.erode(known.kept.astype(np.uint8), kernel) > 0
@@ -84,9 +84,20 @@ MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {
 """How a map is drawn, by kind of control."""
 
 
-def control_maps(known: Known, kinds: Sequence[str]) -> tuple[ControlMap, ...]:
+def _product_depth(known: Known) -> Image:
+    """The depth of the product alone, all else far away: of the empty canvas around it nothing is known."""
+    return np.where(known.kept[..., None], annotate("depth", known.image), np.uint8(0))
+
+
+PRODUCT_MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {**MAPS, "depth": _product_depth}
+"""The same for a product on an empty canvas."""
+
+
+def control_maps(
+    known: Known, kinds: Sequence[str], maps: Mapping[str, Callable[[Known], Image]] = MAPS
+) -> tuple[ControlMap, ...]:
     """The maps of ``kinds``. Raises ItemError where one cannot be drawn, WeightsMissing where a network is not here."""
-    return tuple(ControlMap(kind=kind, image=MAPS[kind](known)) for kind in kinds)
+    return tuple(ControlMap(kind=kind, image=maps[kind](known)) for kind in kinds)
 
 
 def known_of(image: Image, kept: Mask, joints: Joints | None, size: tuple[int, int]) -> Known:

@@ -10,7 +10,7 @@ import pytest
 from flows.items import process_chunk
 from flows.planning import plan_batch
 from flows.way import ItemWay
-from flows.workplace import open_workplace
+from flows.workplace import locate_runs, open_files, open_workplace
 from pipeline.errors import RecipeError
 from pipeline.files.ledger import Record
 from pipeline.files.picture import decode_picture
@@ -36,6 +36,8 @@ def keys_of(make_recipe: MakeRecipe, *overrides: str) -> dict[str, str]:
         ("background.prompt=wooden background", EVERYTHING - {"subject"}),
         ("generate.steps=5", EVERYTHING - {"subject"}),
         ("batch.seed=7", EVERYTHING - {"subject"}),
+        ("background.controls=[]", set()),
+        ("background.controls=[canny]", EVERYTHING - {"subject"}),
         ("upscale.refine=0", set()),
         ("upscale.refine=0.3", {"compose", "export", "checks"}),
         ("upscale.refine_faces=0.3", set()),
@@ -47,6 +49,47 @@ def test_a_place_is_drawn_again_for_what_decides_it_alone(
 ) -> None:
     before, after = keys_of(make_recipe), keys_of(make_recipe, override)
     assert {stage for stage in before if before[stage] != after[stage]} == redone
+
+
+def test_a_controls_reach_draws_the_place_again(make_recipe: MakeRecipe) -> None:
+    before = keys_of(make_recipe, "background.controls=[canny]")
+    after = keys_of(make_recipe, "background.controls=[{kind: canny, end: 0.8}]")
+    assert {stage for stage in before if before[stage] != after[stage]} == EVERYTHING - {"subject"}
+    drawn = ("background.kind=studio", "background.controls=[canny]")
+    assert keys_of(make_recipe, *drawn) == keys_of(make_recipe, drawn[0]), "no place, no control"
+
+
+@pytest.mark.slow
+def test_a_place_is_drawn_around_the_products_edges(make_recipe: MakeRecipe) -> None:
+    asked = ("export.format=png", "generate.checkpoint=inpaint-embedded")
+    plates = []
+    for override in ("background.controls=[]", "background.controls=[{kind: canny, scale: 1.5}]"):
+        record, _ = finished(make_recipe, *asked, override)
+        runs, url = locate_runs(make_recipe())
+        place = open_files(runs, url)[1].get(record.keys["place"])
+        assert place is not None
+        plates.append(decode_picture(place.read("plate.png"), "plate").image.astype(int))
+    assert np.abs(plates[0] - plates[1]).mean() > 1
+    lines = decode_picture(place.read("control-canny.png"), "map").image
+    assert lines.shape == plates[1].shape
+    assert set(np.unique(lines)) == {0, 255}
+    columns = np.nonzero(lines[..., 0])[1]
+    assert columns.min() > 10, "of the product, not of the canvas"
+    assert 0.01 < (lines > 0).mean() < 0.2
+
+
+def test_a_row_that_asks_for_a_place_without_its_control_fails_with_a_reason(
+    make_recipe: MakeRecipe, tmp_path: Path, photos: Path
+) -> None:  # fmt: skip
+    catalog = tmp_path / "rows.csv"
+    catalog.write_text(f"sku,photo,background_kind,prompt\nshoe0,{photos / 'shoe0.png'},generated,a wall\n")
+    recipe = make_recipe(f"catalog.address={catalog}", "background.controls=[depth]")
+    plan = plan_batch(recipe)
+    assert plan is not None
+    assert process_chunk(plan.address, [("shoe0", "main")]).states == {"failed": 1}
+    work = open_workplace(plan.address)
+    reason = str(next(work.ledger.records(work.id)).reason)
+    assert "shoe0/main: inpaint-embedded has no control depth: leave it out of background.controls" in reason
 
 
 def test_a_refined_place_is_refined_again_for_what_decides_it_alone(make_recipe: MakeRecipe) -> None:
@@ -132,6 +175,11 @@ def test_a_place_is_refined_behind_a_product_that_stays(make_recipe: MakeRecipe)
             (*GENERATED, "upscale.refine=0.3", "generate.checkpoint=hyper-sd15-4step"),
             r"hyper-sd15-4step: upscale.refine 0.3 of at most 4 steps is under the 4 that it needs: leave",
         ),
+        ((*GENERATED, "background.controls=[pose]"), "a product has no pose; write canny, softedge, lineart or depth"),
+        ((*GENERATED, "background.controls=[cany]"), r'"cany" is no kind of control.*Did you mean canny'),
+        ((*GENERATED, "background.controls=canny"), "background.controls"),
+        ((*GENERATED, "background.controls=[{kind: canny, scale: 9}]"), "control canny, scale: 9 cannot be used"),
+        ((*GENERATED, "background.controls=[depth]"), "inpaint-embedded: no control depth; its row has canny, pose"),
         (("background.kind=generated",), "needs words for the place"),
         ((*GENERATED, "generate.steps=2"), "at least 4"),
         ((*GENERATED, "generate.guidance=9"), "guidance 9"),

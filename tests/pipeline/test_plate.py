@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from pipeline.models.controls import PRODUCT_MAPS, control_maps
 from pipeline.models.families import Inpaint
 from pipeline.passes.inpaint import Wish
-from pipeline.plate import GREY, enlarge_plate, generate_plate, without_product
+from pipeline.pixels.geometry import grow_mask
+from pipeline.plate import GREY, enlarge_plate, generate_plate, seen_product, without_product
 from tests.pipeline.passes.test_inpaint import painter
 
 
@@ -27,6 +30,31 @@ def test_the_model_sees_the_product_and_repaints_all_but_it() -> None:
     assert np.abs(request.image[4, 4].astype(int) - GREY).max() <= 1
     assert not request.repaint[35, 32]
     assert request.repaint[4, 4]
+
+
+def test_the_models_view_is_what_controls_are_drawn_of() -> None:
+    asked: list[Inpaint] = []
+    image, alpha = product()
+    generator = painter(asked)
+    known = seen_product(generator, image, alpha)
+    maps = control_maps(known, ["canny"], PRODUCT_MAPS)
+    generate_plate(generator, image, alpha, Wish(prompt="a wall"), controls=maps)
+    request = asked[0]
+    assert np.array_equal(request.image, known.image)
+    assert np.array_equal(request.repaint, ~known.kept)
+    assert np.array_equal(request.controls[0].image, maps[0].image)
+    assert not maps[0].image[~grow_mask(known.kept, 2)].any()
+
+
+def test_of_a_products_depth_nothing_around_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.models.controls.annotate", lambda kind, image: np.full_like(image, 77))
+    image, alpha = product()
+    known = seen_product(painter([]), image, alpha)
+    (depth,) = control_maps(known, ["depth"], PRODUCT_MAPS)
+    assert (depth.image[known.kept] == 77).all()
+    assert not depth.image[~known.kept].any()
+    (whole,) = control_maps(known, ["depth"])
+    assert (whole.image == 77).all()
 
 
 def test_the_product_is_taken_out_of_its_place() -> None:
