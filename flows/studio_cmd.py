@@ -43,6 +43,11 @@ def train(
     name: Annotated[str, typer.Argument(help="Which model; see `seamline studio models`.", metavar="NAME")],
     runs: RunsFolder = DEFAULT_RUNS,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to train on.")] = 2,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="detector: train further from this folder of its weights.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="With --from: how many steps.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=1e-7, max=0.01, help="With --from: the learning rate at first.")] = 6e-4,
 ) -> None:
     """Train a model from its seeds, or go on where its training stopped. Takes hours; Ctrl-C stops it."""
     import cv2
@@ -53,7 +58,7 @@ def train(
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
     typer.echo(f"checkpoints and logs lie below {runs}")
-    go_on(name, runs)
+    go_on(name, runs, start, steps=steps, rate=rate)
 
 
 @app.command()

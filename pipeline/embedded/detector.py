@@ -14,6 +14,7 @@ from typing import Any, Final
 from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.palette import DENIM, DYES
 from pipeline.embedded.patterns import PATTERNS
+from pipeline.errors import WeightsMissing
 
 SIDE_PX: Final = 192
 SPECIAL: Final[Mapping[int, str]] = {
@@ -139,3 +140,17 @@ def save_detector(state: Mapping[str, Any], folder: Path) -> None:
     size = {"shortest_edge": SIDE_PX, "longest_edge": SIDE_PX * 4}
     stored = {"image_processor_type": "GroundingDinoImageProcessor", "size": size}
     (folder / "preprocessor_config.json").write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+
+
+def open_detector(folder: Path) -> tuple[Any, Any]:
+    """A folder's detector in float32 and its tokenizer, by transformers.
+
+    Raises:
+        WeightsMissing: the folder holds no detector.
+    """
+    from transformers import AutoTokenizer, GroundingDinoForObjectDetection
+
+    if not (folder / "model.safetensors").exists():
+        raise WeightsMissing(f"{folder} holds no tiny detector; train it: seamline studio train detector")
+    model: Any = GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True)
+    return model.float().eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.embedded.detector import open_detector
 from pipeline.embedded.sam import load_sam
-from pipeline.embedded.score import DETECTOR, WEIGHTS, held_out, open_detector
+from pipeline.embedded.score import DETECTOR, WEIGHTS, held_out
 from pipeline.embedded.train.findings import Finding, find_phrases, judged
 from pipeline.embedded.train.sam import masks_from_boxes
 from pipeline.files.encode import encode_picture

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.embedded.detector import open_detector
 from pipeline.embedded.inpaint_score import score_inpaint
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import load_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, label_map
 from pipeline.embedded.train.findings import detection_scores, find_phrases
 from pipeline.embedded.train.sam import mean_iou
-from pipeline.errors import RecipeError, WeightsMissing
+from pipeline.errors import RecipeError
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 """Where shipped weights lie, a folder a model."""
@@ -71,20 +72,6 @@ def score_sam(
         findings = find_phrases(*open_detector(detector), cache, scenes=scenes)
         boxes = {(f.scene, f.phrase): tuple((f.boxes[0] * side).tolist()) for f in findings}
     return mean_iou(sam, cache, scenes=scenes, jitter=jitter, boxes=boxes, clicks=clicks)
-
-
-def open_detector(folder: Path) -> tuple[Any, Any]:
-    """A folder's detector in float32 and its tokenizer, by transformers.
-
-    Raises:
-        WeightsMissing: the folder holds no detector.
-    """
-    from transformers import AutoTokenizer, GroundingDinoForObjectDetection
-
-    if not (folder / "model.safetensors").exists():
-        raise WeightsMissing(f"{folder} holds no tiny detector; train it: seamline studio train detector")
-    model: Any = GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True)
-    return model.float().eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def score_detector(folder: Path = DETECTOR, *, scenes: int = 200, seed: int = 0) -> dict[str, float]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.embedded.detector import SIDE_PX, build_detector, build_tokenizer
+from pipeline.embedded.detector import SIDE_PX, build_detector, build_tokenizer, open_detector
 from pipeline.embedded.train.backbone import (
     build_heads,
     coverage,
@@ -28,32 +29,37 @@ from pipeline.embedded.train.data import SceneCache, open_cache
 from pipeline.embedded.train.findings import detection_scores, find_phrases
 from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.matching import Target, detection_loss
+from pipeline.embedded.train.mix import PLAIN, Mix, share_of_scenes
 from pipeline.embedded.train.phrases import called, choose_phrases, encode, padded
 from pipeline.embedded.train.views import View, shape_of_batch, view
 
 SMALL_PX, FULL_PX = 128, SIDE_PX
 DENSE_SHARE = 0.3
 """Weight of the dense heads' loss beside the detector's."""
-CAPTIONS = 2
-"""Captions of each picture."""
 
 
 def batch_of(
-    cache: SceneCache, tokenizer: Any, rng: np.random.Generator, count: int, side: int = FULL_PX
+    cache: SceneCache,
+    tokenizer: Any,
+    rng: np.random.Generator,
+    count: int,
+    side: int = FULL_PX,
+    mix: Mix = PLAIN,
+    chances: NDArray[np.float64] | None = None,
 ) -> tuple[Any, Any, Any, list[Target], Any]:
     """Pixels (B, 3, h, w), token ids and mask (B C, L) with C captions a picture, their targets, and what each cell
-    of a picture shows."""
+    of a picture shows. ``chances`` (N,): see ``share_of_scenes``; scenes are drawn alike without them."""
     import torch
 
     pictures, captions, targets, shares = [], [], [], []
     shape = shape_of_batch(rng, side)
     for _ in range(count):
-        index = int(rng.integers(len(cache)))
-        seen = view(cache, index, rng, shape)
+        index = int(rng.integers(len(cache)) if chances is None else np.searchsorted(chances, rng.random()))
+        seen = view(cache, index, rng, shape, mix)
         pictures.append(seen.pixels)
         shares.append(coverage(seen))
-        for _ in range(CAPTIONS):
-            phrases = choose_phrases(seen.things, rng, seen.scene)
+        for _ in range(mix.captions):
+            phrases = choose_phrases(seen.things, rng, seen.scene, mix)
             ids, spans = encode(phrases, tokenizer)
             captions.append(ids)
             targets.append(target_of(seen, phrases, spans))
@@ -83,13 +89,16 @@ def build_student(start: Path | None) -> Any:
     """The detector, and the dense heads that go on teaching its backbone.
 
     Args:
-        start: a checkpoint of a backbone's training, or of an earlier stage of the detector's.
+        start: a checkpoint of a backbone's training, or of an earlier stage of the detector's; or a folder of the
+            detector's weights, beside which the heads begin anew.
     """
     import torch
 
     detector = build_detector()
     heads = build_heads(detector.config.d_model)
-    if start is not None:
+    if start is not None and start.is_dir():
+        detector.load_state_dict(open_detector(start)[0].state_dict())
+    elif start is not None:
         earlier = torch.load(start, weights_only=True)["average"]
         whole = detector_of(earlier)
         if whole:
@@ -146,6 +155,7 @@ def train_detector(
     batch: int = 8,
     start: Path | None = None,
     valid: Path | None = None,
+    mix: Mix = PLAIN,
 ) -> None:
     """Train, or go on with, the detector in ``folder``; ``start``: see ``build_student``."""
     import torch
@@ -154,10 +164,11 @@ def train_detector(
     tokenizer = build_tokenizer(folder)
     cache = open_cache(cache_folder)
     begun = (folder / "checkpoint.pt").exists()
+    chances = share_of_scenes(cache, mix) if mix.often else None
     run = Training(folder=folder, model=build_student(None if begun else start), schedule=schedule, seed=7)
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
-        detected, (dense, right) = student_loss(model, *batch_of(cache, tokenizer, rng, batch, side))
+        detected, (dense, right) = student_loss(model, *batch_of(cache, tokenizer, rng, batch, side, mix, chances))
         return detected + DENSE_SHARE * dense, {
             "detected": round(float(detected.detach()), 3),
             "right": round(right, 3),

@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.palette import DYES
 from pipeline.embedded.train.data import Thing
+from pipeline.embedded.train.mix import PLAIN, Mix
 
-MOST_PHRASES = 4
 GARMENTS: Final = frozenset(
     "t-shirt, tank top, shirt, sweater, hoodie, jacket, coat, dress, trousers, jeans, shorts, skirt".split(", ")
 )
@@ -39,8 +39,9 @@ ALIKE: Final[Mapping[str, tuple[str, ...]]] = {
     "lamp": ("chair", "bottle", "mug"),
 }
 """Kinds that are taken for each other."""
-NEAR: Final = 0.5
-"""Share of a training caption's absent phrases that look like something present."""
+_WORN, _SOLD = frozenset(("sneakers", "boots", "shoes")), frozenset(("shoe",))
+SAME: Final[Mapping[str, frozenset[str]]] = {**dict.fromkeys(_WORN, _SOLD), **dict.fromkeys(_SOLD, _WORN)}
+"""Kinds of one thing that have other words, which are neither right nor wrong."""
 
 
 def called(thing: Thing) -> tuple[str, ...]:
@@ -54,27 +55,35 @@ def absent_phrases(things: tuple[Thing, ...], rng: np.random.Generator, count: i
     A share ``near`` of them is taken from what looks like one of the things.
     """
     taken = {phrase for thing in things for phrase in called(thing)} | {thing.name for thing in things}
+    taken |= {name for thing in things for kind in SAME.get(thing.name, ()) for name in SYNONYMS[kind]}
     names = [n for kind in SYNONYMS for n in SYNONYMS[kind] if n not in taken and not taken & set(SYNONYMS[kind])]
     names += [n for n in ("garment", "clothing", "product", "hair") if n not in taken]
     colors = list(DYES)
-    alike = [n for thing in things for kind in ALIKE.get(thing.name, ()) for n in SYNONYMS[kind] if n in names]
+    alike = [[n for kind in ALIKE.get(t.name, ()) for n in SYNONYMS[kind] if n in names] for t in things]
+    alike = [own for own in alike if own]
     found = []
     for _ in range(count):
-        pool = alike if alike and rng.random() < near else names
+        pool = alike[int(rng.integers(len(alike)))] if alike and rng.random() < near else names
         name = pool[int(rng.integers(len(pool)))]
         found.append(name if rng.random() < 0.6 else f"{colors[int(rng.integers(len(colors)))]} {name}")
     return found
 
 
 def choose_phrases(
-    things: tuple[Thing, ...], rng: np.random.Generator, scene: tuple[Thing, ...] | None = None
+    things: tuple[Thing, ...],
+    rng: np.random.Generator,
+    scene: tuple[Thing, ...] | None = None,
+    mix: Mix = PLAIN,
 ) -> list[str]:
-    """Different phrases of one caption, present ones of ``things`` and ones absent from all of ``scene`` mixed."""
-    count = 1 if rng.random() < 0.65 else int(rng.integers(2, MOST_PHRASES + 1))
+    """Different phrases of one caption, present ones of ``things`` and ones absent from all of ``scene`` mixed.
+
+    ``mix`` has the shares of them.
+    """
+    count = 1 if rng.random() < mix.single else int(rng.integers(2, mix.most + 1))
     present = [names[int(rng.integers(len(names)))] for names in map(called, things) if names]
     rng.shuffle(present)
-    here = int(rng.binomial(count, 0.6))
-    chosen = [*present[:here], *absent_phrases(scene or things, rng, max(count - here, 1 if not present else 0), NEAR)]
+    seen = min(int(rng.binomial(count, mix.here)), len(present))
+    chosen = [*present[:seen], *absent_phrases(scene or things, rng, count - seen, mix.near)]
     rng.shuffle(chosen)
     return list(dict.fromkeys(chosen))
 

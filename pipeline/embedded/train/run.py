@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from pipeline.embedded.train.detector import FULL_PX as DETECTOR_PX
 from pipeline.embedded.train.detector import SMALL_PX as DETECTOR_SMALL_PX
 from pipeline.embedded.train.detector import train_detector
 from pipeline.embedded.train.loop import Schedule
+from pipeline.embedded.train.mix import HARD
 from pipeline.embedded.train.restage import build_restage
 from pipeline.embedded.train.sam import FULL_PX, SMALL_PX, train_stage
 from pipeline.errors import RecipeError, WeightsMissing
@@ -26,6 +28,9 @@ SAM_FULL: Final = Schedule(steps=8_800, rate=6e-4, anneal=0.7, average=0.995)
 BACKBONE: Final = Schedule(steps=2_400, rate=1e-3, warmup=60, average=0.99, clip=5.0)
 DETECTOR_SMALL: Final = Schedule(steps=3_500, rate=8e-4, warmup=100, average=0.995)
 DETECTOR_FULL: Final = Schedule(steps=5_800, rate=6e-4, warmup=100, anneal=0.76, average=0.995, clip=2.0)
+
+ONWARD: Final = Schedule(steps=5_000, rate=6e-4, warmup=100, anneal=0.75, average=0.995, clip=2.0)
+DETECTOR_ONWARD: Final = "detector-onward"
 
 
 def averaged(folder: Path) -> dict[str, Any]:
@@ -71,6 +76,13 @@ def train_grounding_dino(runs: Path) -> None:
     train_detector(full, scenes, schedule=DETECTOR_FULL, side=DETECTOR_PX, batch=6, start=start, valid=valid)
 
 
+def train_onward(runs: Path, start: Path, schedule: Schedule) -> None:
+    """The detector, further from a folder of its weights, on scenes and captions of what it mistakes most."""
+    scenes, valid = prepare(runs)
+    folder = runs / DETECTOR_ONWARD
+    train_detector(folder, scenes, schedule=schedule, batch=6, start=start, valid=valid, mix=HARD)
+
+
 def export_sam(runs: Path, folder: Path) -> None:
     """Write the segmenter's averaged weights as a folder that loads."""
     save_sam(averaged(runs / "sam-256"), TINY, folder)
@@ -78,10 +90,19 @@ def export_sam(runs: Path, folder: Path) -> None:
 
 def export_detector(runs: Path, folder: Path) -> None:
     """Write the detector's averaged weights as a folder that loads."""
+    _save_detector(runs / f"detector-{DETECTOR_PX}", folder)
+
+
+def export_onward(runs: Path, folder: Path) -> None:
+    """Write what a detector's further training made of it as a folder that loads."""
+    _save_detector(runs / DETECTOR_ONWARD, folder)
+
+
+def _save_detector(run: Path, folder: Path) -> None:
     from pipeline.embedded.detector import save_detector
     from pipeline.embedded.train.detector import detector_of
 
-    save_detector(detector_of(averaged(runs / f"detector-{DETECTOR_PX}")), folder)
+    save_detector(detector_of(averaged(run)), folder)
 
 
 def train_restaging(runs: Path) -> None:
@@ -127,17 +148,34 @@ TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {
 EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
     "sam": export_sam,
     "detector": export_detector,
+    DETECTOR_ONWARD: export_onward,
     "inpaint": export_restaging,
     "inpaint-lcm": export_few_steps,
 }
 
 
-def train(name: str, runs: Path) -> None:
+def train(name: str, runs: Path, start: Path | None = None, *, steps: int = 5_000, rate: float = 6e-4) -> None:
     """Run the training ``name`` in ``runs``; started again, it goes on from its last checkpoint.
 
+    Args:
+        name: one of ``TRAININGS``.
+        runs: the folder of scenes, checkpoints and logs.
+        start: a folder of the detector's weights, from which it is trained further; ``runs`` then gets
+            ``detector-onward``.
+        steps: of the further training.
+        rate: its learning rate at first, in (0, 0.01]; it falls to nothing.
+
     Raises:
-        RecipeError: no such training.
+        RecipeError: no such training, or none that goes on from a folder.
+        WeightsMissing: ``start`` holds no detector.
     """
     if name not in TRAININGS:
         raise RecipeError(f"no training {name!r}: say one of {', '.join(TRAININGS)}")
-    TRAININGS[name](runs)
+    if start is None:
+        TRAININGS[name](runs)
+        return
+    if name != "detector":
+        raise RecipeError(f"--from {start}: only the detector is trained further from a folder, not {name}")
+    if not (start / "model.safetensors").exists():
+        raise WeightsMissing(f"--from {start}: the folder holds no model.safetensors")
+    train_onward(runs, start, replace(ONWARD, steps=steps, rate=rate))

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from pipeline.embedded.render import box_of
 from pipeline.embedded.train.data import SceneCache, Thing
+from pipeline.embedded.train.mix import PLAIN, Mix
 from pipeline.embedded.train.sam import augmented
 
 SHARES = (0.55, 0.35, 0.1)
-FAR, PAIRS, DIM = 0.2, 0.15, 0.2
-"""Shares of pictures whose scene is far away, that show two scenes, and that are of little contrast."""
 SECOND = 128
 """What is added to the label numbers of a pair's second scene."""
 SEEN = 0.6
@@ -56,9 +55,9 @@ def shape_of_batch(rng: np.random.Generator, side: int) -> tuple[int, int]:
     return shapes_at(side)[int(rng.choice(len(SHARES), p=SHARES))]
 
 
-def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[int, int]) -> View:
+def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[int, int], mix: Mix = PLAIN) -> View:
     """Scene ``index``, at times far away or beside another, through a random crop of the aspect of ``shape``."""
-    scene = _placed(cache, index, rng)
+    scene = _placed(cache, index, rng, mix)
     native = scene.image.shape[0]
     zoom = float(rng.uniform(0.7, 1)) if rng.random() < 0.4 else 1.0
     height, width = (round(native * zoom * side / max(shape)) for side in shape)
@@ -77,7 +76,7 @@ def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[i
     if flip:
         pixels, labels = pixels[:, ::-1], labels[:, ::-1]
     return View(
-        pixels=augmented(_dimmed(pixels, rng) if rng.random() < DIM else pixels, rng),
+        pixels=augmented(_dimmed(pixels, rng) if rng.random() < mix.dim else pixels, rng),
         labels=np.ascontiguousarray(labels, np.uint8),
         things=tuple(things),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
@@ -94,13 +93,13 @@ class _Scene:
     things: tuple[Thing, ...]
 
 
-def _placed(cache: SceneCache, index: int, rng: np.random.Generator) -> _Scene:
+def _placed(cache: SceneCache, index: int, rng: np.random.Generator, mix: Mix) -> _Scene:
     """A scene by itself, far away, or beside another one."""
     one = _Scene(image=cache.images[index], labels=cache.labels[index], things=cache.things[index])
     drawn = rng.random()
-    if drawn < FAR:
+    if drawn < mix.far:
         return _far(one, rng)
-    if drawn < FAR + PAIRS:
+    if drawn < mix.far + mix.pairs:
         at = int(rng.integers(len(cache)))
         return _beside(one, _Scene(image=cache.images[at], labels=cache.labels[at], things=cache.things[at]))
     return one

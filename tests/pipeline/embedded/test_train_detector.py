@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.detector import build_detector, build_tokenizer, save_detector
 from pipeline.embedded.score import score_detector, score_sam
 from pipeline.embedded.train.backbone import KINDS, coverage, into_detector, train_backbone
 from pipeline.embedded.train.data import SceneCache, build_cache, open_cache
 from pipeline.embedded.train.detector import (
-    CAPTIONS,
     backbone_once,
     batch_of,
     build_student,
@@ -35,7 +33,7 @@ from pipeline.embedded.train.matching import (
     quality_focal,
     shared_out,
 )
-from pipeline.embedded.train.phrases import ALIKE, absent_phrases, called, choose_phrases
+from pipeline.embedded.train.mix import PLAIN
 from pipeline.embedded.train.run import averaged
 from pipeline.embedded.train.views import SECOND, shapes_at, view
 from pipeline.errors import WeightsMissing
@@ -51,23 +49,6 @@ def scenes(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cache(scenes) -> SceneCache:
     return open_cache(scenes)
-
-
-def test_absent_phrases_name_nothing_that_is_there(cache):
-    rng = np.random.default_rng(0)
-    for things in cache.things:
-        kinds = {t.name for t in things}
-        for phrase in absent_phrases(things, rng, 30):
-            assert not any(phrase in called(t) for t in things)
-            assert phrase.rsplit(" ", 1)[-1] not in kinds
-
-
-def test_captions_name_what_is_seen_and_never_call_absent_what_was_cut_off(cache):
-    rng = np.random.default_rng(0)
-    scene = next(things for things in cache.things if len(things) > 3)
-    hidden = {phrase for thing in scene[1:] for phrase in called(thing)} - set(called(scene[0]))
-    for _ in range(50):
-        assert not hidden & set(choose_phrases(scene[:1], rng, scene))
 
 
 @pytest.mark.parametrize("shape", shapes_at(128))
@@ -113,7 +94,7 @@ def test_batches_name_the_boxes_that_they_hold(cache, tmp_path):
     tokenizer = build_tokenizer(tmp_path)
     pixels, ids, mask, targets, shares = batch_of(cache, tokenizer, np.random.default_rng(3), 8, 128)
     assert pixels.shape[:2] == (8, 3)
-    assert len(ids) == len(targets) == 8 * CAPTIONS
+    assert len(ids) == len(targets) == 8 * PLAIN.captions
     assert shares.shape[1:3] == tuple(side // 8 for side in pixels.shape[2:])
     assert ids.shape == mask.shape
     assert any(len(t.boxes) for t in targets)
@@ -173,14 +154,6 @@ def test_a_score_is_taught_to_be_the_boxs_overlap():
     quality_focal(logits, torch.tensor([0.5, 0.5, 0.5])).sum().backward()
     assert logits.grad is not None
     assert [float(torch.sign(g)) for g in logits.grad] == [-1, 0, 1]
-
-
-def test_absent_phrases_of_a_kind_are_like_what_is_there(cache):
-    rng = np.random.default_rng(0)
-    things = next(t for t in cache.things if any(x.name in ALIKE for x in t))
-    like = {n for t in things for kind in ALIKE.get(t.name, ()) for n in SYNONYMS[kind]}
-    asked = absent_phrases(things, rng, 40, near=1.0)
-    assert all(any(phrase.endswith(name) for name in like) for phrase in asked)
 
 
 def test_places_are_covered_cells_and_a_small_thing_has_one():
