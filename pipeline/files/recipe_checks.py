@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from pipeline.files.recipe_controls import CONTROL_KINDS
+from pipeline.files.recipe_fields import as_ids
 from pipeline.files.recipe_messages import Problem, did_you_mean
 from pipeline.types import Json
 
@@ -134,7 +135,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
     generates = _value(data, "background", "kind") == "generated" or data.get("kind") == "garment"
     if not generates or row is None or row.role != "generator":
         return
-    accepted = data.get("accept_licence")
+    accepted = as_ids(data.get("accept_licence"))
     steps, guidance = wanted.get("steps"), wanted.get("guidance")
     negative, scheduler = wanted.get("negative_prompt", ""), wanted.get("scheduler")
     if (

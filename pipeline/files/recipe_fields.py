@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.files.models_library import model_library, no_such_model
 
@@ -48,3 +48,13 @@ def _known_model(value: str) -> str:
 
 ModelId = Annotated[str, AfterValidator(_known_model)]
 CheckpointId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,80}$", examples=["sam-vit-b"])]
+
+
+def as_ids(value: object) -> object:
+    """One id as a list of it; everything else as it is."""
+    return [value] if isinstance(value, str) else value
+
+
+_IdList = Annotated[list[CheckpointId], Field(examples=["[some-research-model]"])]
+CheckpointIds = Annotated[_IdList, BeforeValidator(as_ids, json_schema_input_type=CheckpointId | _IdList)]
+"""Ids in a list, or one without brackets."""

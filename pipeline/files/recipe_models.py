@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline.errors import ItemError
 from pipeline.files.recipe_controls import ProductControls
-from pipeline.files.recipe_fields import Address, CheckpointId, Color, Fraction, Phrase, Range, Section
+from pipeline.files.recipe_fields import Address, CheckpointId, CheckpointIds, Color, Fraction, Phrase, Range, Section
 from pipeline.files.recipe_generation import GarmentSection, GenerateSection, UpscaleSection
 from pipeline.files.recipe_messages import did_you_mean, explain, join_names
 from pipeline.types import Item
@@ -233,8 +233,8 @@ class Recipe(Section):
     """Short name in lower case; part of batch ids and file metadata."""
     kind: Literal["background", "garment"] = "background"
     """What is restaged: `background` sets the product on a new background, `garment` puts a garment on a person."""
-    accept_licence: Annotated[list[CheckpointId], Field(examples=["[some-research-model]"])] = []
-    """Ids of checkpoints whose non-commercial licences you accept; without it they are refused."""
+    accept_licence: CheckpointIds = []
+    """Ids of checkpoints whose non-commercial licences you accept, one or a list; without it they are refused."""
     catalog: CatalogSection = CatalogSection()
     """Which products and photos to work on."""
     subject: SubjectSection = SubjectSection()
