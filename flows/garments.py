@@ -17,7 +17,7 @@ from flows.modes import MODES, prompt_for
 from flows.references import reference_picture, reference_told
 from flows.refining import refined_garment
 from flows.way import ItemWay, Made
-from pipeline.errors import ItemError, WeightsMissing
+from pipeline.errors import CheckFailed, ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
 from pipeline.files.recipe_controls import ControlUse, control_uses
 from pipeline.files.store import Result
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from masks.find import Detector
     from pipeline.garment import Plan
     from pipeline.models.families import ControlMap, Generator
+    from pipeline.passes.inpaint import Wish
 
 Enlarger = Callable[[Recipe, list[str]], Callable[[Image, float], Image]]
 
@@ -51,7 +52,8 @@ def restage(way: ItemWay, found: Result, enlarger: Enlarger) -> Result:
 def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     """Candidates, round by round, until one passes; all are kept with their seeds and measures."""
     from pipeline.files.codec import encode_image
-    from pipeline.garment import draw_controls, native_size_of
+    from pipeline.garment import draw_controls, native_size_of, paint_all
+    from pipeline.models.ladder import take_notes
 
     mode, wanted = MODES[way.recipe.garment.mode], way.recipe.garment
     plan = mode.plan(way, found, figure)
@@ -60,16 +62,17 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     controls = with_reach(drawn, _wanted(way))
     files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
     tried: list[dict[str, Json]] = []
-    for number in range(wanted.candidates * wanted.rounds):
-        if number % wanted.candidates == 0 and any(not one["problems"] for one in tried):
+    for first in range(0, wanted.candidates * wanted.rounds, wanted.candidates):
+        if any(not one["problems"] for one in tried):
             break
-        seed = way.seed_of(number)
-        made, said = _candidate(way, plan, generator, controls, seed)
-        tried.append({"seed": str(seed), **said})
-        if made is not None:
-            files[f"candidate-{number}.png"] = encode_image(made)
+        seeds = [way.seed_of(number) for number in range(first, first + wanted.candidates)]
+        painted = paint_all(generator, plan, _wish(way), controls, seeds)
+        for number, (seed, made) in enumerate(zip(seeds, painted, strict=True), first):
+            tried.append({"seed": str(seed), **_told(way, plan, made)})
+            if not isinstance(made, CheckFailed):
+                files[f"candidate-{number}.png"] = encode_image(made)
     best = max(range(len(tried)), key=lambda at: (not tried[at]["problems"], tried[at]["merit"]))
-    notes = [figure.meta["pose"], *left_out]
+    notes = [figure.meta["pose"], *left_out, *take_notes(generator)]
     return files, {"candidates": tried, "best": best, "notes": notes, "weights": generator.fingerprint}
 
 
@@ -109,27 +112,26 @@ def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
     return generator, notes
 
 
-def _candidate(
-    way: ItemWay, plan: Plan, generator: Generator, controls: tuple[ControlMap, ...], seed: int
-) -> tuple[Image | None, dict[str, Any]]:
-    """One candidate at the native size, with its measures; None and the reason if the model gave nothing."""
-    from pipeline.errors import CheckFailed
-    from pipeline.garment import paint
+def _wish(way: ItemWay) -> Wish:
     from pipeline.passes.inpaint import Wish
-    from pipeline.pixels.geometry import box_size, resize_image
 
-    recipe, mode = way.recipe, MODES[way.recipe.garment.mode]
-    wish = Wish(
-        prompt=prompt_for(way), negative_prompt=recipe.generate.negative_prompt, seed=seed,
-        steps=recipe.generate.steps, guidance=recipe.generate.guidance, reference=reference_picture(way),
+    recipe = way.recipe
+    return Wish(
+        prompt=prompt_for(way), negative_prompt=recipe.generate.negative_prompt, steps=recipe.generate.steps,
+        guidance=recipe.generate.guidance, reference=reference_picture(way),
         reference_scale=recipe.generate.reference_scale, soft_edge=recipe.garment.soft_edge,
     )  # fmt: skip
-    try:
-        made = paint(generator, plan, wish, controls)
-    except CheckFailed as error:
-        return None, {"problems": [str(error)], "merit": -100.0}
+
+
+def _told(way: ItemWay, plan: Plan, made: Image | CheckFailed) -> dict[str, Any]:
+    """The measures of one candidate, at the native size; the reason alone if the model gave nothing."""
+    from pipeline.pixels.geometry import box_size, resize_image
+
+    if isinstance(made, CheckFailed):
+        return {"problems": [str(made)], "merit": -100.0}
+    mode = MODES[way.recipe.garment.mode]
     judged = mode.judge(plan, mode.join(plan, resize_image(made, box_size(plan.box))))
-    return made, {"problems": list(judged.problems), "merit": judged.merit, **judged.measures}
+    return {"problems": list(judged.problems), "merit": judged.merit, **judged.measures}
 
 
 def _compose(way: ItemWay, found: Result, figure: Result, painted: Result, enlarger: Enlarger) -> Made:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 7,
     "figure": 4,
-    "paint": 6,
+    "paint": 7,
     "place": 3,
     "refine": 1,
     "compose": 3,

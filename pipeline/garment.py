@@ -11,16 +11,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import cv2
 import numpy as np
 
+from pipeline.errors import CheckFailed
 from pipeline.models.controls import control_maps, known_of
-from pipeline.models.families import ControlMap, Generator
-from pipeline.models.generators import native_size
-from pipeline.passes.inpaint import CONTEXT, CONTEXT_PX, Wish, paint_native, soft_strengths
+from pipeline.models.families import ControlMap, Generator, Inpaint
+from pipeline.models.generators import generate, native_size
+from pipeline.passes.inpaint import CONTEXT, CONTEXT_PX, Wish, native_request, soft_strengths
 from pipeline.pixels import blend, checks_garment, geometry, pose
 from pipeline.pixels.checks_garment import Measures, Seen
 from pipeline.pixels.color import SOLID, to_float, to_uint8
@@ -31,6 +32,9 @@ CORE_PX: Final = 1
 """The core ends this far inside the solid part of the matte: edge pixels carry some of the old surroundings."""
 ROOM: Final = 0.06
 """Share of the picture's longer side around the old figure that is repainted with it, for hair and shadows."""
+
+TOGETHER: Final = 4
+"""Candidates in one call of the model at most: more take memory and save little time."""
 
 Repaint = Literal["everything", "figure"]
 
@@ -124,9 +128,36 @@ def draw_controls(plan: Plan, kinds: Sequence[str], size: Size) -> tuple[Control
 
 def paint(generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...]) -> Image:
     """One candidate: the plan's crop at the model's native size. Raises CheckFailed for a black or empty picture."""
+    return generate(generator, [_request(generator, plan, wish, controls)])[0]
+
+
+def paint_all(
+    generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...], seeds: Sequence[int]
+) -> list[Image | CheckFailed]:
+    """A candidate for each of the ``seeds``, TOGETHER at a time, or why there is none (see `paint`).
+
+    Each is what it would be alone, but for the rounding of `generate`.
+    """
+    one = _request(generator, plan, wish, controls)
+    asked = [replace(one, seed=seed) for seed in seeds]
+    parts = [asked[first : first + TOGETHER] for first in range(0, len(asked), TOGETHER)]
+    return [made for part in parts for made in _made(generator, part)]
+
+
+def _made(generator: Generator, requests: Sequence[Inpaint]) -> list[Image | CheckFailed]:
+    """The pictures of one call; one by one where one of them fails, so that the others are known."""
+    try:
+        return [*generate(generator, requests)]
+    except CheckFailed as error:
+        if len(requests) == 1:
+            return [error]
+    return [made for one in requests for made in _made(generator, [one])]
+
+
+def _request(generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...]) -> Inpaint:
     piece, hole = geometry.crop(plan.photo, plan.box), geometry.crop(plan.repaint, plan.box)
     soft = soft_strengths(kept_place(plan), width_px=wish.soft_edge * max(plan.repaint.shape))
-    return paint_native(generator, piece, hole, wish, controls=controls, grow=False, strengths=soft)
+    return native_request(generator, piece, hole, wish, controls=controls, grow=False, strengths=soft)
 
 
 def kept_place(plan: Plan) -> Mask:

@@ -215,7 +215,7 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """Generate pictures for requests of one shape, in one call; each depends on its own seed alone.
 
     Batched results differ from single ones by float rounding only: two levels of 255 at most on the embedded model.
-    Requests with several controls, or with different references, go one by one: diffusers takes no batch of them.
+    Requests with several controls where the family takes no batch of them, or with different references, go one by one.
     Where the memory does not do, fewer are made at once and the VAE works in tiles; `ladder.take_notes` tells.
 
     Raises:

@@ -178,13 +178,25 @@ def paint_native(
 ) -> Image:  # fmt: skip
     """Generate one crop and leave it at the checkpoint's native size, for whoever enlarges it better than Lanczos.
 
+    See `native_request`.
+    """
+    request = native_request(generator, piece, hole, wish, controls=controls, grow=grow, strengths=strengths)
+    return generate(generator, [request])[0]
+
+
+def native_request(
+    generator: Generator, piece: Image, hole: Mask, wish: Wish, *, controls: tuple[ControlMap, ...] = (),
+    grow: bool = True, strengths: Alpha | None = None,
+) -> Inpaint:  # fmt: skip
+    """What the checkpoint is asked for a crop, at its native size.
+
     ``controls`` may be of the crop's size or of the native one (`native_size` of the crop's aspect); ``strengths`` are
     of the crop's size (see `soft_strengths`), and count inside the hole.
     """
     sampling = sampling_of(generator.row)
     size = native_size(generator.row, piece.shape[1] / piece.shape[0])
     repaint = _covering(denoise_mask(hole, strength=wish.strength) if grow else hole, size)
-    request = Inpaint(
+    return Inpaint(
         image=geometry.resize_image(piece, size),
         repaint=repaint,
         prompt=wish.prompt,
@@ -204,7 +216,6 @@ def paint_native(
             for one in controls
         ),
     )  # fmt: skip
-    return generate(generator, [request])[0]
 
 
 def _covering(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -27,6 +27,8 @@ from pipeline.files.picture import decode_picture
 from pipeline.files.provenance import read_provenance
 from pipeline.files.recipe import Recipe, load_recipe
 from pipeline.garment import Plan
+from pipeline.models.devices import loaded_models
+from pipeline.models.generators import load_generator
 from pipeline.types import ItemState
 from tests.pipeline.passes.constant_gain import ConstantGain
 
@@ -58,6 +60,20 @@ def keys_of(recipe: Recipe) -> dict[str, str]:
     assert plan is not None
     work = open_workplace(plan.address)
     return ItemWay(work, next(work.ledger.records(work.id))).keys.named()
+
+
+def test_what_was_done_to_fit_into_memory_is_in_the_record(worn: Callable[..., Recipe]) -> None:
+    loaded_models().clear()
+    load_generator("studio-renderer", controls=("pose", "canny")).notes.append("made 2 at a time")
+    plan = plan_batch(worn("garment.candidates=2"))
+    assert plan is not None
+    process_chunk(plan.address, [("shirt", "main")])
+    work = open_workplace(plan.address)
+    painted = work.store.get(next(work.ledger.records(work.id)).keys["paint"])
+    assert painted is not None
+    assert "made 2 at a time" in painted.meta["notes"]
+    assert len(painted.meta["candidates"]) == 2
+    loaded_models().clear()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
-from pipeline.garment import Plan, draw_controls, join, kept_place, make_plan, measure, paint, prompt_of, repaint_mask
+from pipeline.errors import CheckFailed
+from pipeline.garment import (
+    Plan,
+    draw_controls,
+    join,
+    kept_place,
+    make_plan,
+    measure,
+    paint,
+    paint_all,
+    prompt_of,
+    repaint_mask,
+)
 from pipeline.models.controls import CANNY_LOW, MAPS, Known, border_canny
 from pipeline.models.families import Inpaint
 from pipeline.models.generators import load_generator
@@ -156,6 +171,26 @@ def test_a_candidate_depends_on_its_seed_alone(scenes: tuple[Scene, Scene]) -> N
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_candidates_are_made_in_one_call_and_one_that_fails_leaves_the_others(scenes: tuple[Scene, Scene]) -> None:
+    plan, batches = plan_of(scenes[0]), list[int]()
+
+    def noisy(requests: tuple[Inpaint, ...]) -> SimpleNamespace:
+        batches.append(len(requests))
+        drawn = [np.random.default_rng(one.seed).random((*one.size, 3)) * (one.seed != 2) for one in requests]
+        return SimpleNamespace(images=drawn)
+
+    generator = replace(painter([]), pipe=noisy)
+    wish = Wish(prompt="a model")
+    made = paint_all(generator, plan, wish, (), [1, 3, 4, 5, 6])
+    assert batches == [4, 1]
+    for seed, one in zip((1, 3, 4, 5, 6), made, strict=True):
+        assert np.array_equal(one, paint(generator, plan, replace(wish, seed=seed), ()))
+    one, failed, other = paint_all(generator, plan, wish, (), [1, 2, 3])
+    assert isinstance(failed, CheckFailed)
+    assert np.array_equal(one, made[0])
+    assert np.array_equal(other, made[1])
 
 
 def test_repainting_fades_towards_a_place_that_is_kept_and_not_towards_the_garment(

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
+from pipeline.models.families.arguments import whole_cells
 from pipeline.models.families.diffusion import (
     dtype_of,
     from_folder,
@@ -26,7 +27,6 @@ from pipeline.models.families.diffusion import (
     scheduler_of,
     store_small,
     wear_loras,
-    whole_cells,
 )  # fmt: skip
 from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Generator, Inpaint, Parts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
-from pipeline.models.families.diffusion import control_arguments
+from pipeline.models.families.arguments import control_arguments
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 
 if TYPE_CHECKING:

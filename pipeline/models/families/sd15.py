@@ -13,7 +13,8 @@ import functools
 from typing import Any
 
 from pipeline.models.checkpoints import Checkpoint
-from pipeline.models.families.diffusion import common_arguments, has_second_pass, load_pipe
+from pipeline.models.families.arguments import common_arguments, has_second_pass
+from pipeline.models.families.diffusion import load_pipe
 from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 
@@ -56,6 +57,7 @@ FAMILY = Family(
     multiple_of=8,
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth", "tile"}),
     negative_prompt=True,
+    batch_of_controls=True,
     image_prompt=True,
     soft_edge=True,
     load=load,

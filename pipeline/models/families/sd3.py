@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
-from pipeline.models.families.diffusion import control_arguments
+from pipeline.models.families.arguments import control_arguments
 from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 

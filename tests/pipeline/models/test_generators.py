@@ -13,7 +13,7 @@ from pipeline.errors import CheckFailed, LicenceRefused, ModelError, RecipeError
 from pipeline.models.checkpoints import EXTRA_ROWS
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap, Inpaint
-from pipeline.models.families.diffusion import whole_cells
+from pipeline.models.families.arguments import whole_cells
 from pipeline.models.generators import generate, load_generator, native_size, refuse_unfit
 from tests.pipeline.models.generator_folders import as_row, generator_row, write_control, write_generator
 

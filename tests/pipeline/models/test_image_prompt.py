@@ -24,6 +24,7 @@ from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
 ROWS = (
     "sd15-inpainting", "sdxl-inpainting", "lcm-lora-sd15", "controlnet-sd15-openpose", "ip-adapter-sd15", "sdxl-base",
     "ip-adapter-sdxl", "sdxl-lightning-4step-lora", "ip-adapter-plus-sd15", "controlnet-sd15-canny",
+    "controlnet-sdxl-openpose", "controlnet-sdxl-canny",
 )  # fmt: skip
 
 
@@ -187,6 +188,25 @@ def test_several_controls_and_a_reference_act_together() -> None:
     seen = generate(generator, [request(controls=maps, **common)])[0]
     assert not np.array_equal(seen, generate(generator, [request(controls=blind, **common)])[0])
     assert apart(seen, generate(generator, [request(controls=maps, **{**common, "reference": reference(2)})])[0]) > 0.5
+
+
+@pytest.mark.parametrize("name", ["sd15-inpainting", "sdxl-inpainting"])
+def test_a_batch_under_several_controls_and_a_reference_gives_what_single_calls_give(name: str) -> None:
+    generator = load_generator(name, controls=("pose", "canny"), device="cpu", reference=True)
+
+    def asked(seed: int, drawn: int) -> Inpaint:
+        maps = (
+            ControlMap(kind=kind, image=reference(drawn + at, (64, 64))) for at, kind in enumerate(("pose", "canny"))
+        )
+        return request(seed, controls=tuple(maps), guidance=5.0, reference=reference(1))
+
+    calls: list[int] = []
+    generator.pipe.unet.register_forward_pre_hook(lambda _, given: calls.append(given[0].shape[0]))
+    both = generate(generator, [asked(1, 10), asked(2, 20)])
+    assert set(calls) == {4}, "two pictures, with and without the prompt"
+    alone = [generate(generator, [one])[0] for one in (asked(1, 10), asked(2, 20))]
+    assert all(np.abs(many.astype(int) - single).max() <= 3 for many, single in zip(both, alone, strict=True))
+    assert apart(generate(generator, [asked(1, 20)])[0], alone[0]) > 0.5, "each has its own maps"
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
