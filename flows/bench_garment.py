@@ -40,6 +40,8 @@ FIRST_SEED: Final = 7_100_000
 """No training and no other score draws scenes from here."""
 SIZE: Final = (512, 384)
 BAND_PX: Final = 4
+PARK_BELOW: Final = 0.25
+"""Of configs/garment.yaml: a mask less sure than this waits for a person, and the scene counts as not accepted."""
 INVISIBLE: Final = 2.0
 """CIEDE2000 below which a pixel of the garment counts as the photo's own."""
 
@@ -99,6 +101,8 @@ def prepare(photo: Scene, detector: Detector) -> tuple[Subject, Figure, Plan]:
     picture = Picture(image=photo.image)
     phrases = [garment.kind for garment in photo.spec.garments if garment.kind in photo.masks]
     subject = find_garment(picture, phrases, detector)
+    if subject.confidence < PARK_BELOW:
+        raise ItemError(f"mask confidence {subject.confidence:.2f}: {'; '.join(subject.reasons)}")
     figure = find_figure(photo.image, subject.mask, detector)
     plan = make_plan(
         picture, subject, joints=figure.joints, figure=figure.mask, repaint="everything", whole=figure.whole

@@ -94,7 +94,7 @@ def score_one(number: int, detector: Detector, generator: Generator, pictures: P
     prompt = "a model with tan skin and short black hair wearing charcoal trousers, grey studio background"
     nothing = Score(kind=spec.kind, ssim=float("nan"), delta_e=float("nan"), iou=float("nan"))
     try:
-        subject = find_garment(Picture(image=photo), [spec.kind], detector)
+        subject = find_garment(Picture(image=photo), [spec.kind], detector, worn=False)
         placed = place(subject, [spec.kind])
         plan = placed_plan(placed)
         maps = draw_controls(plan, ("pose", "canny"), native_size_of(generator, plan))

@@ -38,7 +38,8 @@ def garment_subject(way: ItemWay, detector: Detector | None) -> Subject:
 
     if detector is None:
         raise WeightsMissing("a garment is found by its phrases: write finder: grounding_dino under subject")
-    return find_garment(way.picture, way.recipe.subject.phrases, detector)
+    worn = way.recipe.garment.mode != "place"
+    return find_garment(way.picture, way.recipe.subject.phrases, detector, worn=worn)
 
 
 def restage(way: ItemWay, found: Result, enlarger: Enlarger) -> Result:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 7,
-    "figure": 4,
-    "paint": 7,
+    "subject": 8,
+    "figure": 5,
+    "paint": 8,
     "place": 3,
     "refine": 1,
-    "compose": 3,
+    "compose": 4,
     "export": 1,
     "checks": 1,
     "preview": 2,
@@ -170,6 +170,8 @@ def _subject_key(way: ItemWay) -> str:
         from masks.judge import weights_digest
 
         what["judge"] = weights_digest()
+    if way.recipe.kind == "garment" and way.recipe.garment.mode == "place":
+        what["worn"] = False  # nobody's skin is looked for
     weights = "".join(_weights(name) for name in (wanted.detector, wanted.segmenter) if named)
     return key_of("subject", what, [way.digest, *_mask_digest(way)], weights)
 

@@ -120,6 +120,12 @@ def same_shoulders(one: Joints, other: Joints, *, within_torso: float = 0.25) ->
     return bool(other[shoulders, 2].all() and (apart <= within_torso * torso_length(one)).all())
 
 
+def same_trunk(one: Joints, other: Joints, *, least: float = 0.65) -> bool:
+    """Whether the trunks of two poses are about as long: an estimator may fold a headless figure into its chest."""
+    lengths = sorted((torso_length(one), torso_length(other)))
+    return lengths[0] >= least * lengths[1]
+
+
 def with_outer_arms(joints: Joints, seen: Joints, figure: Mask) -> Joints:
     """``joints`` with those arms of ``seen`` that lie further out, elbow and wrist together, but within ``figure``.
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from masks.figure import WEARERS, find_figure, wearer_of
+from masks.figure import find_figure, wearer_of
 from masks.find import Detected
+from masks.garment import WEARERS
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.pixels import pose, pose_outline

@@ -91,3 +91,50 @@ def test_a_mask_that_sharpening_would_replace_is_left_as_it_was_detected(
     subject = found(scene.image, scene.masks[scene.spec.garments[-1].kind])
     monkeypatch.setattr("masks.garment.sharpened", lambda image, mask, *more: ops.shrink(mask, 40))
     assert with_own_edge(Picture(image=scene.image), subject) is subject
+
+
+def test_a_mask_that_took_neck_and_hands_is_rid_of_them() -> None:
+    scene = worn_pair(214, size=SIZE)[0]
+    kinds = [garment.kind for garment in scene.spec.garments]
+    shell = scene.masks["mannequin"]
+
+    def greedy(image: Image, phrases: object) -> list[Detected]:
+        return [Detected(scene.masks[kind] | shell, 0.5, kind) for kind in kinds]
+
+    worn = find_garment(Picture(image=scene.image), kinds, greedy)  # type: ignore[arg-type]
+    lying = find_garment(Picture(image=scene.image), kinds, greedy, worn=False)  # type: ignore[arg-type]
+    inner = ops.shrink(shell, 2)
+    assert (lying.mask & inner).sum() > 0.5 * inner.sum()
+    assert (worn.mask & inner).sum() < 0.1 * (lying.mask & inner).sum()
+    assert any("left out" in reason for reason in worn.reasons)
+    truth = np.logical_or.reduce([scene.masks[kind] for kind in kinds])
+    assert (worn.mask & truth).sum() > 0.95 * truth.sum()
+
+
+def test_a_mask_that_ends_in_the_middle_of_its_cloth_is_doubted() -> None:
+    image = np.full((240, 240, 3), (70, 120, 90), np.uint8)
+    image[40:200, 60:180] = (150, 40, 50)
+    half = np.zeros((240, 240), bool)
+    half[40:120, 60:180] = True
+
+    def torn(picture: Image, phrases: object) -> list[Detected]:
+        return [Detected(half, 0.8, "skirt")]
+
+    def right(picture: Image, phrases: object) -> list[Detected]:
+        return [Detected(np.asarray(image[..., 0] == 150), 0.8, "skirt")]
+
+    noise = np.random.default_rng(3).integers(-70, 70, (240, 240, 1))
+    busy = np.where(image == image[0, 0], np.clip(image + noise, 0, 255), image).astype(np.uint8)
+    assert find_garment(Picture(image=busy), ["skirt"], right).confidence == pytest.approx(0.8)  # type: ignore[arg-type]
+    assert find_garment(Picture(image=busy), ["skirt"], torn).confidence == pytest.approx(0.4)  # type: ignore[arg-type]
+
+
+def test_the_crook_of_an_arm_is_no_garment() -> None:
+    image = np.full((300, 300, 3), 240, np.uint8)
+    image[40:260, 80:220] = (40, 60, 120)
+    image[120:160, 130:170] = 240
+    mask = np.zeros((300, 300), bool)
+    mask[40:260, 80:220] = True
+    figure = mask.copy()
+    figure[120:160, 130:170] = False
+    assert not sharpened(image, mask, figure)[125:155, 135:165].any()

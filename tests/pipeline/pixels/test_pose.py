@@ -106,3 +106,12 @@ def test_settled_joints_have_an_arms_room_inside_the_outline() -> None:
     assert np.array_equal(moved[8], joints[8])
     assert moved[1, 0] == pytest.approx((moved[2, 0] + moved[5, 0]) / 2)
     assert np.abs(moved[:, :2] - joints[:, :2])[2:].max() <= 10
+
+
+def test_a_trunk_that_was_folded_into_the_chest_is_told() -> None:
+    joints = worn_pair(201, size=(384, 288))[0].keypoints
+    folded = joints.copy()
+    folded[[8, 11], 1] -= 0.5 * pose.torso_length(joints)
+    assert pose.same_trunk(joints, joints)
+    assert not pose.same_trunk(joints, folded)
+    assert not pose.same_trunk(folded, joints)

@@ -1,0 +1,144 @@
+"""Skin or mannequin's shell that a garment's mask took with it: neck, hands and arms, known by the neck's own colour.
+
+Segmenters take a hand on a hip, or a bare arm before a tank top, for a part of the garment. Kept pixel for pixel it
+would be a mannequin's hand on a person.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks import ops
+from pipeline.types import Image, Mask
+
+ROOM: Final = (34.0, 6.0, 6.0)
+"""How far beyond the neck's own L, a and b (8 bit) other skin or shell may lie: hands have other light."""
+PRINTED: Final = 0.2
+"""Share of the chest in the neck's colour from which the cloth itself has that colour, and nothing can be told."""
+THIN: Final = 0.045
+"""Half the width, in widths of the trunk, under which something is a stripe or a petal and no finger."""
+LARGE: Final = 0.012
+"""Area, in squared widths of the trunk, from which something that lies on the cloth may be a hand."""
+NECK: Final = (0.15, 0.42)
+"""Width, in widths of the trunk, between which the top of a figure is its neck."""
+STUMP: Final = 0.1
+"""Height, in widths of the trunk, from which it is no rib of a collar."""
+SEAM: Final = 10.0
+"""CIELAB difference under which two sides of an edge are one cloth."""
+_LEAST_COLOURS: Final = 40
+
+
+def shell_in(image: Image, garment: Mask, figure: Mask, *, legs: bool = True) -> Mask:
+    """Where ``garment`` (H, W) holds skin or shell of the ``figure`` (H, W) that wears it; empty where none is told.
+
+    Nothing is told where no neck is seen above the garment, or where the cloth of the chest has the neck's colour.
+    ``legs`` is False where the garment may have trousers, which then are never taken for legs.
+    """
+    box = ops.bounding_box(garment)
+    if box is None:
+        return np.zeros_like(garment)
+    width = float(np.median(garment[box[1] : box[3]].sum(axis=1)))
+    top = garment[box[1] : box[1] + max(1, round(width))]
+    centre = float(np.median(np.nonzero(top)[1]))
+    neck = _neck(garment, figure | garment, centre, width)
+    if np.count_nonzero(neck) < _LEAST_COLOURS:
+        return np.zeros_like(garment)
+    alike = _alike(image, neck)
+    rows = slice(round(box[1] + 0.6 * width), round(box[1] + 1.4 * width))
+    chest = (rows, slice(max(0, round(centre - 0.3 * width)), round(centre + 0.3 * width)))
+    cloth = alike[chest][garment[chest]]
+    if not cloth.size or cloth.mean() > PRINTED:
+        return np.zeros_like(garment)
+    thick = ops.opened(alike & garment, max(1.0, THIN * width))
+    told = _limbs(thick, garment, (centre, float(box[1])), width, legs=legs)
+    return _seamed(image, alike & garment & ops.grow(told, THIN * width), garment)
+
+
+def _limbs(thick: Mask, garment: Mask, collar: tuple[float, float], width: float, *, legs: bool) -> Mask:
+    """The parts of ``thick`` (H, W) that may be neck, hands, arms or legs; ``collar`` is x, y of the top's middle."""
+    labels, areas = ops.parts(thick)
+    told = areas >= LARGE * width**2
+    beside = np.unique(labels[ops.grow(~garment, 2) & thick])
+    told[beside] |= areas[beside] >= LARGE / 3 * width**2
+    # a hand on the belly is low; what covers the figure's middle for longer is a skirt, shorts or trousers
+    middle = slice(max(0, round(collar[0] - 0.08 * width)), round(collar[0] + 0.08 * width) + 1)
+    below = labels[round(collar[1] + width) :, middle]
+    for part in np.unique(below):
+        told[part] &= np.count_nonzero((below == part).any(axis=1)) < 0.3 * width
+    if not legs:
+        ys, xs = np.mgrid[: labels.shape[0], : labels.shape[1]]
+        low = (np.abs(xs - collar[0]) < 0.45 * width) & (ys > collar[1] + 1.3 * width)
+        sunk = np.bincount(labels[low], minlength=len(areas))
+        told &= (sunk < 0.5 * areas) | (areas < 0.08 * width**2)
+    told[0] = False
+    parts: Mask = told[labels]
+    return parts
+
+
+def _seamed(image: Image, bare: Mask, garment: Mask) -> Mask:
+    """The parts of ``bare`` (H, W) that a seam parts from the cloth around; a shaded fold of the cloth has none."""
+    lab = np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+    cloth = garment & ~ops.grow(bare, 2)
+    inside, outside = _local(lab, ops.shrink(bare, 1)), _local(lab, cloth)
+    alike = np.linalg.norm(inside - outside, axis=2) < SEAM
+    labels, areas = ops.parts(bare)
+    told = np.ones(len(areas), np.bool_)
+    for part in range(1, len(areas)):
+        edge = ops.grow(labels == part, 3) & cloth
+        told[part] = not edge.any() or alike[edge].mean() < 0.3
+    told[0] = False
+    parts: Mask = told[labels]
+    return parts
+
+
+def _local(lab: NDArray[np.float32], where: Mask) -> NDArray[np.float32]:
+    """The mean colour of ``where`` (H, W) near each pixel, (H, W, 3)."""
+    weight = where.astype(np.float32)
+    near = cv2.GaussianBlur(weight, (0, 0), 3.0)[..., None]
+    return np.asarray(cv2.GaussianBlur(lab * weight[..., None], (0, 0), 3.0) / np.maximum(near, 1e-4), np.float32)
+
+
+def _neck(garment: Mask, body: Mask, centre: float, width: float) -> Mask:
+    """What surely is neck: bare figure above the collar's middle, or the narrow top of a figure in the mask."""
+    columns = np.abs(np.arange(body.shape[1]) - centre)
+    line = garment[:, int(np.clip(round(centre), 0, garment.shape[1] - 1))]
+    collar = int(line.argmax()) if line.any() else 0
+    bare = body & ~garment & (columns < 0.12 * width)
+    bare[collar:] = False
+    bare[: max(0, round(collar - 0.6 * width))] = False
+    bare = ops.shrink(bare, 1)
+    # veins of a marble wall and seams between planks may count as figure
+    return (
+        bare
+        if np.count_nonzero(bare) >= _LEAST_COLOURS
+        else _stump(ops.opened(body & (columns < 0.5 * width), 0.03 * width), width)
+    )
+
+
+def _stump(body: Mask, width: float) -> Mask:
+    """The inside of the upper half of what is as narrow as a neck at the top of a figure; empty where nothing is."""
+    across = body.sum(axis=1)
+    if not across.any():
+        return np.zeros_like(body)
+    first = int(np.flatnonzero(across)[0])
+    broad = np.flatnonzero(across[first:] > NECK[1] * width)
+    height = int(broad[0]) if broad.size else 0
+    stump = np.zeros_like(body)
+    # what the frame cuts off may be anything
+    if first == 0 or height < STUMP * width or float(np.median(across[first : first + height])) < NECK[0] * width:
+        return stump
+    half = slice(first, first + round(0.6 * height))
+    stump[half] = body[half]
+    return ops.shrink(stump, 0.02 * width)
+
+
+def _alike(image: Image, known: Mask) -> Mask:
+    """What has the colours of ``known`` (H, W)."""
+    lab: NDArray[np.float32] = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+    low, high = np.percentile(lab[known], (5, 95), axis=0)
+    room = np.array(ROOM, np.float32)
+    return np.asarray(((lab >= low - room) & (lab <= high + room)).all(axis=2))
