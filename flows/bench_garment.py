@@ -267,6 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     outcomes = run(chosen.scenes, chosen.checkpoints, chosen.pictures)
     show(outcomes)
+    if chosen.pictures:
+        from flows.bench_garment_sheet import overview
+
+        overview(chosen.pictures, ("studio-renderer", "plain-inpaint-embedded"))
     for name, rows in outcomes.items():
         for number, row in enumerate(rows):
             if row.reasons or row.wrong:

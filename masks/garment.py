@@ -40,6 +40,7 @@ FAINT: Final = 0.1
 """Share of an outline without a seam from which the mask has lost or won cloth: right ones reach 0.06."""
 WEARERS: Final = ("mannequin", "person")
 """Who may wear a garment, as a detector is asked for them."""
+_ARMS: Final = 0.08
 _NO_BOX: Final = (0, 0, 0, 0)
 
 
@@ -70,7 +71,10 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
         reasons.append("the plain backdrop gives the outer edge")
     if worn and (bare := _bare(picture.image, mask, figure, detector, phrases)).any():
         bare = ops.grow(bare, ops.RIM * max(bare.shape))
-        mask = sharpened(picture.image, mask & ~bare, figure, faces | bare) & ~bare
+        # whole arms in the mask had taught it the backdrop between them; a hand alone did not
+        much = (bare & mask).sum() > _ARMS * mask.sum()
+        mask = mask & ~bare
+        mask = sharpened(picture.image, mask, figure, faces | bare) & ~bare if much else mask
         reasons.append("skin or shell of whoever wears it is left out")
     if not mask.any():
         raise NothingFound(

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from masks import ops
 from pipeline.types import Image, Mask
 
-ROOM: Final = (34.0, 6.0, 6.0)
-"""How far beyond the neck's own L, a and b (8 bit) other skin or shell may lie: hands have other light."""
+LIGHT: Final = 34.0
+"""How much darker or lighter (L, 8 bit) than the neck other skin or shell may be: hands have other light."""
+TINT: Final = 6.0
+"""How far in Lab's a and b it may lie from the neck's median, or half as far as that lies from grey."""
 PRINTED: Final = 0.2
 """Share of the chest in the neck's colour from which the cloth itself has that colour, and nothing can be told."""
 THIN: Final = 0.045
@@ -137,8 +139,10 @@ def _stump(body: Mask, width: float) -> Mask:
 
 
 def _alike(image: Image, known: Mask) -> Mask:
-    """What has the colours of ``known`` (H, W)."""
+    """What has the colours of ``known`` (H, W): its hue, nearer than white cloth is to pale skin, and its lightness."""
     lab: NDArray[np.float32] = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    low, high = np.percentile(lab[known], (5, 95), axis=0)
-    room = np.array(ROOM, np.float32)
-    return np.asarray(((lab >= low - room) & (lab <= high + room)).all(axis=2))
+    dark, bright = np.percentile(lab[known][:, 0], (5, 95))
+    tint = np.median(lab[known][:, 1:], axis=0)
+    reach = max(TINT, float(np.hypot(*(tint - 128))) / 2)
+    lit = (lab[..., 0] >= dark - LIGHT) & (lab[..., 0] <= bright + LIGHT)
+    return np.asarray(lit & (np.hypot(*np.moveaxis(lab[..., 1:] - tint, -1, 0)) < reach))

@@ -109,3 +109,14 @@ def test_a_lighter_fold_without_a_seam_is_cloth() -> None:
     lit = np.clip(image + fold * np.array([26, 32, 38], np.float32), 0, 255).astype(np.uint8)
     image[one.cloth] = lit[one.cloth]
     assert not shell_in(image, one.cloth, one.figure).any()
+
+
+def test_a_white_cuff_beside_a_pale_hand_is_cloth() -> None:
+    one = drawn((232, 205, 190), NAVY)
+    cuff = np.zeros(SIZE, bool)
+    cuff[186:211, 106:118] = True
+    image = one.image.copy()
+    image[cuff] = (236, 234, 230)
+    bare = shell_in(image, one.cloth | one.hand, one.figure)
+    assert (bare & one.hand).sum() > 0.9 * one.hand.sum()
+    assert (bare & cuff).sum() < 0.1 * cuff.sum()
