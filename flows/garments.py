@@ -82,7 +82,9 @@ def generator_controls(way: ItemWay) -> tuple[str, ...]:
     from pipeline.models.checkpoints import checkpoint
     from pipeline.models.generators import readable_controls
 
-    can = readable_controls(checkpoint(way.recipe.generate.checkpoint, role="generator"))
+    generate = way.recipe.generate
+    row = checkpoint(generate.checkpoint, role="generator")
+    can = readable_controls(row, reference=generate.reference is not None)
     return tuple(use.kind for use in _wanted(way) if use.kind in can)
 
 

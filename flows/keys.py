@@ -141,8 +141,9 @@ def _refining_weights(way: ItemWay) -> str:
     from pipeline.models.checkpoints import checkpoint
     from pipeline.models.refining import detail_control
 
-    row = checkpoint(way.recipe.generate.checkpoint, role="generator")
-    kind = detail_control(row)
+    wanted = way.recipe.generate
+    row = checkpoint(wanted.checkpoint, role="generator")
+    kind = detail_control(row, reference=wanted.reference is not None)
     return "+".join(map(_weights, [row.id, *([row.controlnets[kind]] if kind else [])]))
 
 

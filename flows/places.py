@@ -79,8 +79,9 @@ def _readable(way: ItemWay, uses: Sequence[ControlUse]) -> list[str]:
     from pipeline.models.checkpoints import checkpoint
     from pipeline.models.generators import readable_controls
 
-    name, kinds = way.recipe.generate.checkpoint, [use.kind for use in uses]
-    missing = set(kinds) - readable_controls(checkpoint(name, role="generator"))
+    wanted, kinds = way.recipe.generate, [use.kind for use in uses]
+    name, told = wanted.checkpoint, wanted.reference is not None
+    missing = set(kinds) - readable_controls(checkpoint(name, role="generator"), reference=told)
     if missing:
         raise ItemError(
             f"{way.item.sku}/{way.item.view}: {name} has no control {', '.join(sorted(missing))}: leave it out of "

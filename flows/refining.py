@@ -117,10 +117,11 @@ def refining_generator(way: ItemWay) -> tuple[Generator, str | None]:
     from pipeline.models.refining import detail_control
 
     wanted = way.recipe.generate
-    control = detail_control(checkpoint(wanted.checkpoint, role="generator"))
+    told = wanted.reference is not None
+    control = detail_control(checkpoint(wanted.checkpoint, role="generator"), reference=told)
     generator = load_generator(
         wanted.checkpoint, controls=() if control is None else (control,), accept_licence=way.recipe.accept_licence,
-        scheduler=wanted.scheduler, reference=wanted.reference is not None,
+        scheduler=wanted.scheduler, reference=told,
     )  # fmt: skip
     return generator, control
 

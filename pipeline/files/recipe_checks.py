@@ -5,13 +5,18 @@ Works on the raw data, so that these mistakes are listed together with those of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 from pipeline.files.recipe_controls import CONTROL_KINDS
 from pipeline.files.recipe_fields import as_ids
+from pipeline.files.recipe_generation import GarmentSection
 from pipeline.files.recipe_messages import Problem, did_you_mean
 from pipeline.types import Json
+
+if TYPE_CHECKING:
+    from pipeline.models.checkpoints import Checkpoint
 
 _ADDRESSES = (
     ("catalog", "address"),
@@ -125,7 +130,7 @@ def _unknown_checkpoints(data: Json) -> Iterator[Problem]:
 def _unfit_generation(data: Json) -> Iterator[Problem]:
     """What the chosen generator cannot do, found before a minute of computing is spent."""
     from pipeline.errors import LicenceRefused, RecipeError
-    from pipeline.models.checkpoints import check_licence, checkpoints
+    from pipeline.models.checkpoints import checkpoints
     from pipeline.models.generators import refuse_unfit, sampling_of
     from pipeline.models.refining import refuse_refining
 
@@ -146,7 +151,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
     ):
         return  # the fields' own checks tell
     try:
-        check_licence(row, accepted if isinstance(accepted, list) else ())
+        _check_licences(row, accepted if isinstance(accepted, list) else (), data)
         sampling = sampling_of(row)
         refuse_unfit(
             row,
@@ -163,6 +168,24 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
                 refuse_refining(row, f"upscale.{field}", strength, steps=steps, guidance=guidance)
     except (RecipeError, LicenceRefused) as error:
         yield Problem(("generate",), str(error))
+
+
+def _check_licences(row: Checkpoint, accepted: Sequence[str], data: Json) -> None:
+    """Refuse what is not accepted of the generator and of all that would be loaded with it. Raises LicenceRefused."""
+    from pipeline.models.checkpoints import check_licence, checkpoint
+    from pipeline.models.generators import ip_adapter_of, readable_controls
+
+    garment = data.get("kind") == "garment"
+    kinds = _kinds(data, *(("garment", "controls") if garment else ("background", "controls")))
+    if garment and "controls" not in (data.get("garment") or {}):
+        kinds = list(GarmentSection.model_fields["controls"].default)
+    check_licence(row, accepted)
+    every_item = _value(data, "generate", "reference") is not None  # a column may leave it out
+    read = readable_controls(row, reference=every_item)
+    for name in dict.fromkeys(row.controlnets[kind] for kind in kinds if kind in read and kind in row.controlnets):
+        check_licence(checkpoint(name), accepted)
+    if _asks_for_reference(data) and row.ip_adapter:
+        check_licence(ip_adapter_of(row), accepted)
 
 
 def _asks_for_reference(data: Json) -> bool:

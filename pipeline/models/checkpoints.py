@@ -269,7 +269,8 @@ def check_licence(row: Checkpoint, accepted: Collection[str] = ()) -> None:
         LicenceRefused: ``row`` is for non-commercial use only and was not accepted.
     """
     if not row.commercial and row.id not in accepted:
+        said = f"[{', '.join([*accepted, row.id])}]" if accepted else row.id
         raise LicenceRefused(
             f"Checkpoint {row.id!r} is under {row.licence}, which forbids commercial use. "
-            f"If you may use it, write 'accept_licence: {row.id}' in the recipe; else choose another checkpoint"
+            f"If you may use it, write 'accept_licence: {said}' in the recipe; else choose another checkpoint"
         )

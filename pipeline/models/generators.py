@@ -63,13 +63,14 @@ def refuse_unfit(
     low, high = sampling.guidance_range
     if not low <= guidance <= high:
         raise RecipeError(f"{row.id}: guidance {guidance:g} is outside {low:g} to {high:g}, where it works")
-    have_maps = readable_controls(row)
+    if reference:
+        ip_adapter_of(row)
+    have_maps = readable_controls(row, reference=reference)
     missing = [kind for kind in controls if kind not in have_maps]
     if missing:
         have = ", ".join(sorted(have_maps)) or "none"
-        raise RecipeError(f"{row.id}: no control {', '.join(missing)}; its row has {have}")
-    if reference:
-        ip_adapter_of(row)
+        beside = " beside a reference" if reference else ""
+        raise RecipeError(f"{row.id}: no control {', '.join(missing)}{beside}; its row has {have}")
     if soft_edge:
         _refuse_soft_edge(row, steps=steps, strength=strength)
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
@@ -121,9 +122,14 @@ def with_scheduler(row: Checkpoint, scheduler: str | None) -> Checkpoint:
     return row.model_copy(update={"sampling": sampling.model_copy(update={"scheduler": scheduler})})
 
 
-def readable_controls(row: Checkpoint) -> frozenset[str]:
-    """The kinds of control maps that a generator reads: by ControlNets of its row, or by itself."""
+def readable_controls(row: Checkpoint, *, reference: bool = False) -> frozenset[str]:
+    """The kinds of control maps that a generator reads: by ControlNets of its row, or by itself.
+
+    With a ``reference``, those that it reads beside one.
+    """
     family = family_of(row)
+    if reference and not family.image_prompt_with_controls:
+        return family.own_controls
     return family.own_controls | (family.controls & row.controlnets.keys())
 
 

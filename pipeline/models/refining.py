@@ -28,9 +28,12 @@ DETAIL_MAPS: Final[Mapping[str, tuple[Callable[[Image], Image], float]]] = {
 """Controls that hold a picture's content while its detail is drawn anew, best first: the map, and its scale."""
 
 
-def detail_control(row: Checkpoint) -> str | None:
-    """The control by which the row refines; None where it has none and the strength alone holds the content."""
-    readable = readable_controls(row)
+def detail_control(row: Checkpoint, *, reference: bool = False) -> str | None:
+    """The control by which the row refines, beside a ``reference`` if there is one.
+
+    None where it has none and the strength alone holds the content.
+    """
+    readable = readable_controls(row, reference=reference)
     return next((kind for kind in DETAIL_MAPS if kind in readable and kind in row.controlnets), None)
 
 

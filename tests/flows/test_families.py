@@ -21,6 +21,7 @@ from tests.flows.conftest import MakeRecipe
 from tests.pipeline.models.diffusion_mirror import write_mirror, write_rows
 
 GENERATED = ("background.kind=generated", "background.prompt=marble background", "catalog.limit=1")
+DEV = ("generate.checkpoint=flux1-dev", "accept_licence=flux1-dev")
 ROWS = ("sd15-inpainting", "lcm-lora-sd15", "sdxl-base", "dmd2-sdxl-4step-unet", "ip-adapter-sd15")
 
 
@@ -105,6 +106,14 @@ def test_a_reference_is_followed_and_its_bytes_decide_what_is_done_again(
     assert other != first
 
 
+def test_what_a_reference_leaves_no_room_for_needs_no_licence(make_recipe: MakeRecipe) -> None:
+    accepted = "accept_licence=[flux1-dev, ip-adapter-flux]"
+    garment = ("generate.checkpoint=flux1-dev", accepted, "kind=garment", "subject.phrases=[shirt]")
+    assert make_recipe(*garment, f"generate.reference={__file__}").kind == "garment"
+    with pytest.raises(RecipeError, match=r"accept_licence: \[flux1-dev, ip-adapter-flux, controlnet-flux-"):
+        make_recipe(*garment, "catalog.columns={reference: look}")  # rows without one have controls
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -113,6 +122,9 @@ def test_a_reference_is_followed_and_its_bytes_decide_what_is_done_again(
         (("generate.reference_scale=2",), "generate.reference_scale"),
         (("catalog.columns={reference: look}",), "inpaint-embedded: its row has no IP-Adapter"),
         (("generate.checkpoint=dmd2-sdxl-4step-full",), "accept_licence: dmd2-sdxl-4step-full"),
+        ((*DEV, "background.controls=[canny]"), r"accept_licence: \[flux1-dev, controlnet-flux-union-pro-2\]"),
+        ((*DEV, "kind=garment", "subject.phrases=[shirt]"), r"accept_licence: \[flux1-dev, controlnet-flux-"),
+        ((*DEV, "catalog.columns={reference: look}"), r"accept_licence: \[flux1-dev, ip-adapter-flux\]"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=2"), "at least 4"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.steps=8"), "at most 4"),
         (("generate.checkpoint=hyper-sd15-4step", "generate.guidance=7.5"), "guidance 7.5 is outside 0 to 1"),

@@ -28,8 +28,9 @@ from pipeline.models.families.diffusion import (
     store_small,
     wear_loras,
 )  # fmt: skip
+from pipeline.models.families.image_prompt import encoder_parts
 from pipeline.models.families.prompts import Embedding
-from pipeline.models.families.types import Generator, Inpaint, Parts
+from pipeline.models.families.types import Generator, Inpaint, Part, Parts
 
 if TYPE_CHECKING:
     import torch
@@ -50,11 +51,12 @@ def pipeline_name(folder: Path) -> str:
 
 def load_folder(
     row: Checkpoint, parts: Parts, device: str, pipeline: str, *, transformer: str, controlnet: str | None = None,
-    joined: Callable[[list[Any]], Any] = list,
+    joined: Callable[[list[Any]], Any] = list, wear: Callable[[Any, Part], None] | None = None,
 ) -> Any:  # fmt: skip
     """The diffusers ``pipeline`` of a folder, with its ControlNets, a transformer of another file, scheduler and LoRAs.
 
-    ``transformer`` and ``controlnet`` are the classes of these parts; ``joined`` makes one of several ControlNets.
+    ``transformer`` and ``controlnet`` are the classes of these parts; ``joined`` makes one of several ControlNets;
+    ``wear`` puts an IP-Adapter on the pipeline, where the family has one.
 
     Raises:
         ModelError: the folder or a part of it is not what its row says.
@@ -69,9 +71,14 @@ def load_folder(
             given["controlnet"] = nets[0] if len(nets) == 1 else joined(nets)
         if "transformer" in parts.needs:
             given["transformer"] = _transformer(getattr(diffusers, transformer), parts, dtype)
+        if parts.image_encoder is not None:
+            given |= encoder_parts(parts.image_encoder, dtype)
         pipe = from_folder(getattr(diffusers, pipeline), row, parts, dtype, given)
         pipe.scheduler = scheduler_of(row, pipe.scheduler)
         wear_loras(pipe, parts.loras)
+        if parts.ip_adapter is not None and wear is not None:
+            with named(parts.ip_adapter.row, parts.ip_adapter.place):
+                wear(pipe, parts.ip_adapter)
     pipe.set_progress_bar_config(disable=True)
     if row.quantisation is not None:
         store_small(row, pipe.transformer, dtype)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
+from pipeline.models.families.flux_image_prompt import flux_image_prompt_arguments, wear_flux_ip_adapter
 from pipeline.models.families.prompts import Embedding
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 
@@ -31,17 +32,19 @@ def load(row: Checkpoint, parts: Parts, device: str) -> Any:
     """The pipeline of the row's kind, with its ControlNets.
 
     Raises:
-        ModelError: no such pipeline, or controls where the kind takes none.
+        ModelError: no such pipeline, or controls or an IP-Adapter where the kind takes none.
     """
     saved_as = flow.pipeline_name(parts.place)
     name = PIPELINES.get(saved_as)
     if name is None:
         raise ModelError(f"Checkpoint {row.id!r}: {saved_as} is none of {', '.join(PIPELINES)}")
+    if parts.ip_adapter is not None and (parts.controls or saved_as != "FluxPipeline"):
+        raise ModelError(f"Checkpoint {row.id!r}: a reference is read by FLUX.1 dev without controls alone")
     if parts.controls and saved_as != "FluxPipeline":
         raise ModelError(f"Checkpoint {row.id!r}: {saved_as} takes no controls; take a row of FLUX.1 dev")
     return flow.load_folder(
         row, parts, device, CONTROLLED if parts.controls else name,
-        transformer="FluxTransformer2DModel", controlnet="FluxControlNetModel",
+        transformer="FluxTransformer2DModel", controlnet="FluxControlNetModel", wear=wear_flux_ip_adapter,
     )  # fmt: skip
 
 
@@ -62,6 +65,8 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
         arguments |= {"true_cfg_scale": 1.0, "_auto_resize": False, "max_area": first.size[0] * first.size[1]}
     if kind == "FluxInpaintPipeline":
         arguments["true_cfg_scale"] = 1.0
+    if getattr(pipe, "image_encoder", None) is not None:
+        arguments |= flux_image_prompt_arguments(generator, requests)
     if first.controls:
         arguments |= _control_arguments(pipe, requests)
     return arguments
@@ -106,6 +111,8 @@ FAMILY = Family(
     multiple_of=16,
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=False,
+    image_prompt=True,
+    image_prompt_with_controls=False,
     load=load,
     call=call,
 )

@@ -5,8 +5,9 @@ Ye et al., IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image Di
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,6 +22,7 @@ from pipeline.types import Image
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image as Pillow
 
 PARTS = ("image_proj", "ip_adapter")
 """What the names in an IP-Adapter's file begin with."""
@@ -47,18 +49,28 @@ def wear_ip_adapter(pipe: Any, part: Part) -> None:
     Raises:
         ModelError: the file is no IP-Adapter, or one for another network or image encoder.
     """
+    state = adapter_state(part, {name: name for name in PARTS})
+    _refuse_other_unet(pipe.unet, state["ip_adapter"], part.row.id)
+    refuse_other_encoder(pipe.image_encoder.config, state["image_proj"], part.row)
+    pipe.load_ip_adapter(state, subfolder="", weight_name="")
+
+
+def adapter_state(part: Part, beginnings: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The tensors of an IP-Adapter's file by part (PARTS) and the rest of their names.
+
+    ``beginnings`` says to which part a name belongs, by what stands before its first dot. Raises ModelError for other
+    names and for a part without tensors.
+    """
     state: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
     for name, value in read_state(part.place, pickle=part.row.pickle).items():
         kind, _, rest = name.partition(".")
-        state.setdefault(kind, {})[rest] = value
+        state.setdefault(beginnings.get(kind, kind), {})[rest] = value
     if len(state) > len(PARTS) or not all(state.values()):
         raise ModelError(
             f"Checkpoint {part.row.id!r}: {part.place.name} is no IP-Adapter, whose tensors begin with "
-            f"{' and '.join(PARTS)}"
+            f"{' and '.join(beginnings)}"
         )
-    _refuse_other_unet(pipe.unet, state["ip_adapter"], part.row.id)
-    _refuse_other_encoder(pipe.image_encoder.config, state["image_proj"], part.row)
-    pipe.load_ip_adapter(state, subfolder="", weight_name="")
+    return state
 
 
 def _refuse_other_unet(unet: Any, layers: Mapping[str, torch.Tensor], name: str) -> None:
@@ -75,7 +87,7 @@ def _refuse_other_unet(unet: Any, layers: Mapping[str, torch.Tensor], name: str)
     refuse_misfit(name, sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys()), shapes)
 
 
-def _refuse_other_encoder(config: Any, projection: Mapping[str, torch.Tensor], row: Checkpoint) -> None:
+def refuse_other_encoder(config: Any, projection: Mapping[str, torch.Tensor], row: Checkpoint) -> None:
     """Compare what the adapter reads with what the encoder gives: one embedding, or the states before its last."""
     read = projection.get("proj.weight", projection.get("proj_in.weight"))
     gives = config.projection_dim if "proj.weight" in projection else config.hidden_size
@@ -110,7 +122,7 @@ def image_prompt_arguments(generator: Generator, requests: tuple[Inpaint, ...], 
     import torch
 
     generator.pipe.set_ip_adapter_scale(requests[0].reference_scale)
-    known = _encoded(generator, requests[0])
+    known = encoded_reference(generator, requests[0], functools.partial(_encode, generator))
     return {
         "ip_adapter_image_embeds": [torch.cat([known[name] for name in (("without", "with") if guided else ("with",))])]
     }
@@ -133,25 +145,37 @@ def share_reference(requests: Sequence[Inpaint]) -> bool:
     )
 
 
-def _encoded(generator: Generator, request: Inpaint) -> Embedding:
+def encoded_reference(
+    generator: Generator, request: Inpaint, encode: Callable[[Pillow.Image], Mapping[str, torch.Tensor]]
+) -> Embedding:
+    """What the image encoder makes of a request's reference, once in this generator's life.
+
+    ``encode`` is given the reference in a square, no larger than the encoder sees.
+    """
     reference = request.reference
     if reference is None:
         raise ValueError("a generator with an IP-Adapter takes requests with a reference picture only")
     digest = hashlib.sha256(reference.tobytes()).hexdigest()
-    return generator.prompts.get(("reference", digest, reference.shape), lambda: _encode(generator, reference))
+
+    def fresh() -> Mapping[str, torch.Tensor]:
+        import torch
+
+        with torch.inference_mode():
+            return encode(_seen(reference, generator.pipe.image_encoder.config.image_size))
+
+    return generator.prompts.get(("reference", digest, reference.shape), fresh)
 
 
-def _encode(generator: Generator, reference: Image) -> Mapping[str, torch.Tensor]:
-    import torch
+def _seen(reference: Image, side: int) -> Pillow.Image:
     from PIL import Image as Pillow
 
     square = squared(reference)
-    side = generator.pipe.image_encoder.config.image_size
     if square.shape[0] > side:
         square = np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    with torch.inference_mode():
-        both = generator.pipe.prepare_ip_adapter_image_embeds(
-            [Pillow.fromarray(square)], None, generator.device, 1, True
-        )[0]
+    return Pillow.fromarray(square)
+
+
+def _encode(generator: Generator, seen: Pillow.Image) -> Mapping[str, torch.Tensor]:
+    both = generator.pipe.prepare_ip_adapter_image_embeds([seen], None, generator.device, 1, True)[0]
     without, told = both.chunk(2)
     return {"without": without, "with": told}

@@ -114,6 +114,7 @@ class Family:
     of one shape into that pipeline's arguments, every value passed: the defaults of diffusers differ by pipeline.
     ``batch_of_controls`` says whether several requests may carry several controls each; ``own_controls`` are those
     that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read,
+    ``image_prompt_with_controls`` whether beside ControlNets too,
     ``soft_edge`` whether requests may have ``strengths``, ``starts_from_picture`` whether a strength below 1 begins
     with the picture.
     """
@@ -127,5 +128,6 @@ class Family:
     batch_of_controls: bool = False
     own_controls: frozenset[str] = frozenset()
     image_prompt: bool = False
+    image_prompt_with_controls: bool = True
     soft_edge: bool = False
     starts_from_picture: bool = True

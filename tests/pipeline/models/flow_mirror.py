@@ -83,6 +83,9 @@ def write_mirror(mirror: Path) -> Path:
             write_transformer(mirror, row, rows[row.id.rpartition("-q")[0]])
         elif row.role == "lora":
             write_lora(mirror / row.address / str(row.file), mirror / rows[PLAIN[row.family]].address, row, seed)
+        elif row.role == "ip_adapter":
+            tiny.write_flux_ip_adapter(mirror / row.address / str(row.file), sizes=tiny.BLOCK_SIZES)
+            tiny.write_clip(mirror / checkpoints()[row.needs["image_encoder"]].address)
     return mirror
 
 

@@ -59,6 +59,50 @@ def write_flux_control(
     return folder
 
 
+SEEN = 24
+"""Width of what the image encoder gives for a picture."""
+
+
+def write_clip(folder: Path, *, seed: int = 5) -> Path:
+    """CLIP as OpenAI's repository has it: both towers in one file, of which the text tower is not read."""
+    from transformers import CLIPConfig, CLIPModel
+
+    with parts.quiet(seed):
+        vision = {
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "image_size": 32, "patch_size": 8, "projection_dim": SEEN,
+        }  # fmt: skip
+        text = {
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4,
+            "projection_dim": SEEN,
+        }  # fmt: skip
+        CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=SEEN)).save_pretrained(folder)
+    return folder
+
+
+def write_flux_ip_adapter(path: Path, *, sizes: dict[str, Any] = FLUX_SIZES, blocks: int = 1, seed: int = 6) -> Path:
+    """An IP-Adapter of Flux in XLabs' names: four tokens off a projection, keys and values for each double block."""
+    import torch
+    from safetensors.torch import save_file
+
+    random = torch.Generator().manual_seed(seed)
+    wide, read = sizes["attention_head_dim"] * sizes["num_attention_heads"], 32
+    state = {
+        "ip_adapter_proj_model.proj.weight": torch.randn((4 * read, SEEN), generator=random),
+        "ip_adapter_proj_model.proj.bias": torch.zeros(4 * read),
+        "ip_adapter_proj_model.norm.weight": torch.ones(read),
+        "ip_adapter_proj_model.norm.bias": torch.zeros(read),
+    }
+    for block in range(blocks):
+        for kind in ("k", "v"):
+            name = f"double_blocks.{block}.processor.ip_adapter_double_stream_{kind}_proj"
+            state[f"{name}.weight"] = torch.randn((wide, read), generator=random)
+            state[f"{name}.bias"] = torch.zeros(wide)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.bfloat16() for name, value in state.items()}, path)
+    return path
+
+
 def write_sd3(folder: Path, *, seed: int = 0) -> Path:
     """Stable Diffusion 3: two CLIP encoders and T5."""
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
