@@ -2,7 +2,7 @@
 
 .venv/bin/python docs/make_families.py [MODULE ...]
 
-With modules (see MIRRORS) only their rows are run, and the others keep the lines that an earlier run wrote.
+With modules (MIRRORS, SERVER) only their rows are run, and the others keep the lines that an earlier run wrote.
 Nothing in the table is written by hand: what did not run here is a dash.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from pipeline.errors import SeamlineError
 from pipeline.models.checkpoints import EXTRA_ROWS, Checkpoint, checkpoint, checkpoints
@@ -33,14 +34,16 @@ from pipeline.passes.inpaint import Wish, inpaint
 BUILT_IN = dict(checkpoints())
 TARGET = Path(__file__).parent / "families.md"
 MIRRORS = ("tests.pipeline.models.diffusion_mirror", "tests.pipeline.models.flow_mirror")
+SERVER = "tests.pipeline.models.comfy_server"
 HEAD = """# Model families
 
 Every generator of `configs/checkpoints.yaml`. Made by `docs/make_families.py`; a dash is what was not run there.
 
 - **loads, runs**: tiny random weights in the row's own layout (folder, single file, LoRA, whole UNet, GGUF) were loaded
   and a whole inpaint pass was made with the row's scheduler, steps and guidance; pixels outside the mask stayed bit for
-  bit. Rows marked `own` ran on their true weights, which come with Seamline. It says that the row works, not how well
-  the full-size weights draw.
+  bit. Rows marked `own` ran on their true weights, which come with Seamline, and `server` against the tests' ComfyUI
+  server, which speaks its protocol and draws noise. It says that the row works, not how well the full-size weights
+  draw.
 - **controls**: kinds whose ControlNets were loaded and acted on that picture, all at once; a row that stands on another
   and has its ControlNets names that row.
 - **s**: processor seconds of that tiny inpaint on the machine that made the table: they compare steps and passes of
@@ -111,6 +114,24 @@ def run(row: Checkpoint, ok: str = "yes") -> Found:
     return Found(loads=ok, runs=ok, controls=kinds if kinds and (held != made).any() else (), seconds=seconds)
 
 
+def on_a_server(folder: Path) -> dict[str, Found]:
+    """What happened with every row that asks a running ComfyUI, on the tests' server."""
+    from tests.pipeline.models.comfy_server import serving
+
+    results: dict[str, Found] = {}
+    with serving() as server:
+        for row in [one for one in BUILT_IN.values() if str(one.config).startswith("http")]:
+            fields = row.model_dump(mode="json", exclude_unset=True) | {"config": server.url}
+            fields["sampling"] = {**fields["sampling"], "native_px": [64, 64]}
+            path = folder / "comfyui.yaml"
+            path.write_text(yaml.safe_dump({"checkpoints": [fields]}), encoding="utf-8")
+            os.environ[EXTRA_ROWS] = str(path)
+            results[row.id] = run(checkpoint(row.id), "server")
+            print(row.id, results[row.id], flush=True)
+            del os.environ[EXTRA_ROWS]
+    return results
+
+
 def line(row: Checkpoint, found: Found) -> str:
     """One line of the table."""
     sampling = row.sampling
@@ -156,7 +177,9 @@ def main() -> None:
     asked = tuple(sys.argv[1:])
     rows = [row for row in checkpoints().values() if row.role == "generator"]
     with tempfile.TemporaryDirectory() as folder:
-        results = from_mirrors(Path(folder), asked or MIRRORS)
+        results = from_mirrors(Path(folder), [one for one in asked or MIRRORS if one != SERVER])
+        if not asked or SERVER in asked:
+            results |= on_a_server(Path(folder))
     for row in rows if not asked else ():
         if row.id not in results and row.address.startswith("package:pipeline.embedded"):
             results[row.id] = run(row, "own")
