@@ -20,7 +20,7 @@ from masks.priors import default_prior
 from masks.segment import load_segmenter, predict
 from masks.segmenters.types import Segmenter
 from masks.tune_scenes import Question, draw_questions
-from masks.tuned import FIGURE_PHRASE, figure_of, scaled, segment_by, tune_subject, work_size
+from masks.tuned import FIGURE_PHRASES, figure_of, figure_scores, scaled, segment_by, tune_subject, work_size
 from pipeline.types import Mask
 
 FIRST_SEED, SCENES = 20_000, 150
@@ -82,8 +82,8 @@ def judge_mask(question: Question, way: str, mask: Mask | None, confidence: floa
 def answers_of(seen: Seen, segmenter: Segmenter) -> Iterator[Answer]:
     """What every way makes of every question of a picture."""
     size = work_size(seen.raw.size)
-    person = scaled(seen.raw.of(FIGURE_PHRASE), seen.raw.size, size)
-    figure = figure_of(person, segment_by(segmenter, seen.embedding, size), size, None)
+    named = [scaled(seen.raw.of(phrase), seen.raw.size, size) for phrase in FIGURE_PHRASES]
+    figure = figure_of(figure_scores(named), segment_by(segmenter, seen.embedding, size), size, None)
     whole = np.zeros(size, bool) if figure is None else figure  # found once a picture, not once a question
     for question in seen.asked.questions:
         tuned = tune_subject(seen.raw, segmenter, seen.embedding, question.phrases, figure=whole)

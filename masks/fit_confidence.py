@@ -18,7 +18,7 @@ import numpy as np
 from masks import ops
 from masks.detect import detect, load_detector
 from masks.detectors.types import Detector, RawDetections
-from masks.judge import AFTER, WEIGHTS, Additive, Doubles, Judge, fit_additive, isotonic
+from masks.judge import AFTER, THERE, WEIGHTS, Additive, Doubles, Judge, fit_additive, fit_order, isotonic
 from masks.measures import NAMES, Around
 from masks.priors import default_prior
 from masks.segment import embed, load_segmenter
@@ -26,7 +26,7 @@ from masks.segmenters.types import Embedding, Segmenter
 from masks.tune import after_row, judged, measured
 from masks.tune_scenes import Asked, draw_questions
 from masks.tune_types import Candidate
-from masks.tuned import FIGURE_PHRASE, figure_of, segment_by
+from masks.tuned import FIGURE_PHRASES, figure_of, figure_scores, segment_by
 from pipeline.types import Mask
 
 FIT_SEED, SCENES = 10_000, 300
@@ -34,7 +34,7 @@ GOOD_IOU = 0.8
 FOLDS = 3
 THUMB_PX = 64
 """Side at which masks are kept while fitting: they only tell whether two candidates show the same."""
-LOST = 0.03
+LOST = 0.02
 """Share of present subjects that may be taken for absent."""
 
 
@@ -61,7 +61,7 @@ def see(detector: Detector, segmenter: Segmenter, pictures: Iterable[Asked]) -> 
     """Run both models over pictures, once each."""
     for asked in pictures:
         phrases = [phrase for question in asked.questions for phrase in question.phrases]
-        raw = detect(detector, asked.image, [*phrases, FIGURE_PHRASE])
+        raw = detect(detector, asked.image, [*phrases, *FIGURE_PHRASES])
         yield Seen(asked=asked, raw=raw, embedding=embed(segmenter, asked.image))
 
 
@@ -69,12 +69,12 @@ def answer(seen: Seen, segmenter: Segmenter, judge: Judge | None) -> list[Answer
     """The candidates of every question of a picture; with the figure as ``judge`` sees it, or without."""
     size = seen.raw.size
     segment = segment_by(segmenter, seen.embedding, size)
-    person = seen.raw.of(FIGURE_PHRASE)
-    figure = figure_of(person, segment, size, judge) if judge is not None else None
+    whole = figure_scores([seen.raw.of(phrase) for phrase in FIGURE_PHRASES])
+    figure = figure_of(whole, segment, size, judge) if judge is not None else None
     answers = []
     for question in seen.asked.questions:
         prior = default_prior(question.phrases[0])
-        around = Around(figure=figure if prior.worn else None, figure_scores=person if prior.worn else None)
+        around = Around(figure=figure if prior.worn else None, figure_scores=whole if prior.worn else None)
         phrases = [seen.raw.of(phrase) for phrase in question.phrases]
         found = measured(phrases, segment, size, prior=prior, around=around)
         truth = question.truth
@@ -94,13 +94,15 @@ def rows_of(found: Sequence[Candidate]) -> Doubles:
 
 
 def fit_choice(answers: Sequence[Answered]) -> Additive:
-    """Fit the quality of a candidate to its IoU with the truth: 0 up to 0.4, 1 from 0.9 on.
+    """Fit the quality of a candidate to its IoU with the truth, 0 up to 0.4, 1 from 0.9 on, then the order to the IoU.
 
-    A body for its dress reaches 0.4, and is no half answer. Across folds this chose better than the plain IoU.
+    A body for its dress reaches 0.4, and is no half answer. Only questions whose candidates differ teach the order.
     """
     rows = np.concatenate([rows_of(one.found) for one in answers])
     targets = np.clip((np.concatenate([one.ious for one in answers]) - 0.4) / 0.5, 0, 1)
-    return fit_additive(NAMES, rows, targets, bends=1, ridge=8.0)
+    each = fit_additive(NAMES, rows, targets, bends=1, ridge=8.0)
+    differing = [(rows_of(one.found), one.ious) for one in answers if one.found and np.ptp(one.ious) > 0.05]
+    return fit_order(each, differing) if differing else each
 
 
 def chosen(answers: Sequence[Answered], judge: Judge) -> tuple[Doubles, Doubles, Doubles]:
@@ -119,20 +121,21 @@ def chosen(answers: Sequence[Answered], judge: Judge) -> tuple[Doubles, Doubles,
 
 def fit_judge(answers: Sequence[Answered], about: str = "") -> Judge:
     """Fit all three models and the curve that makes the confidence honest."""
-    blank = Additive(names=AFTER, knots=((),) * len(AFTER), weights=(0.0,) * (len(AFTER) + 1))
+    blank = Additive(names=(), knots=(), weights=(0.0,))
     start = Judge(
         choice=fit_choice(answers), presence=blank, confidence=blank, curve=((0.0, 0.0), (1.0, 1.0)), absent_below=0.0
     )
     rows, ious, present = _out_of_fold(answers, start)
     good = (ious >= GOOD_IOU).astype(np.float64)
     confidence = fit_additive(AFTER, rows, good, bends=1, ridge=8.0)
-    presence = fit_additive(AFTER, rows, present, bends=1, ridge=8.0)
+    seen = rows[:, [AFTER.index(name) for name in THERE]]
+    presence = fit_additive(THERE, seen, present, bends=1, ridge=2.0)
     honest, there = np.zeros(len(rows)), np.zeros(len(rows))
     folds = np.arange(len(rows)) * FOLDS // len(rows)
     for fold in range(FOLDS):
         out = folds == fold
         honest[out] = fit_additive(AFTER, rows[~out], good[~out], bends=1, ridge=8.0)(rows[out])
-        there[out] = fit_additive(AFTER, rows[~out], present[~out], bends=1, ridge=8.0)(rows[out])
+        there[out] = fit_additive(THERE, seen[~out], present[~out], bends=1, ridge=2.0)(seen[out])
     return Judge(
         choice=start.choice,
         presence=presence,

@@ -190,7 +190,7 @@ def tune_phrase(
         )  # fmt: skip
     best = found[0]
     row = after_row(found)
-    present = float(judge.presence(row[None])[0]) >= judge.absent_below
+    present = judge.there(row) >= judge.absent_below
     chosen = [best, *(_further_parts(found) if parts == "merged" else [])]
     threshold = float(np.mean(min(chosen, key=lambda one: one.score).thresholds))
     return Tuned(
@@ -208,11 +208,12 @@ def tune_phrase(
 
 
 def after_row(found: Sequence[Candidate]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What the presence and confidence models read of the best of some candidates: the measures, quality, lead."""
+    """``masks.judge.AFTER`` of the best of some candidates."""
     best = found[0]
     others = [one.quality for one in found[1:] if ops.iou(one.mask, best.mask) < 0.7]
     lead = best.quality - max(others, default=0.0)
-    return np.array([*(best.measures[name] for name in NAMES), best.quality, lead], np.float64)
+    top = max(one.score for one in found)
+    return np.array([*(best.measures[name] for name in NAMES), best.quality, lead, top], np.float64)
 
 
 def _further_parts(found: Sequence[Candidate]) -> list[Candidate]:

@@ -21,8 +21,9 @@ from pipeline.types import Mask, Size
 
 WORK_PX = 384
 """Longest side at which candidates are compared; only the chosen one is made at the picture's size."""
-FIGURE_PHRASE = "person"
-"""What is asked beside garments, so that an answer that is the whole figure is known for one."""
+FIGURE_PHRASES = ("person", "mannequin")
+"""What is asked beside garments, so that an answer that is the whole figure, or lies elsewhere on it, is known for one.
+A person alone was not enough: on mannequins no figure was known, and small skirts were answered by all of them."""
 FIGURE_SURE = 0.5
 """A figure is believed in from this confidence on."""
 CLAIM_SURE = 0.5
@@ -36,7 +37,7 @@ def phrases_to_ask(phrases: Sequence[str], exclude: Sequence[str] = ()) -> list[
     """
     asked = [clean_phrase(phrase) for phrase in (*phrases, *exclude)]
     if any(default_prior(phrase).worn for phrase in phrases):
-        asked.append(FIGURE_PHRASE)
+        asked.extend(FIGURE_PHRASES)
     return list(dict.fromkeys(asked))
 
 
@@ -77,7 +78,7 @@ def tune_subject(
     """Choose threshold, boxes and mask of what some phrases name, without running the detector.
 
     Args:
-        raw: stored detections that hold ``phrases_to_ask(phrases, exclude)``; without the figure's phrase its guard
+        raw: stored detections that hold ``phrases_to_ask(phrases, exclude)``; without the figure's phrases its guard
             rests on ``figure`` alone.
         model: the segmenter that made the embedding.
         embedding: of this picture.
@@ -104,7 +105,7 @@ def tune_subject(
     asked = [small[raw.of(phrase).phrase] for phrase in phrases]
     unwanted = [small[raw.of(phrase).phrase] for phrase in exclude]
     prior = (priors or {}).get(class_of(phrases[0]), default_prior(phrases[0]))
-    seen = small.get(FIGURE_PHRASE) if prior.worn else None
+    seen = figure_scores([small[name] for name in FIGURE_PHRASES if name in small]) if prior.worn else None
     whole = ops.resized(figure, size) if figure is not None else figure_of(seen, segment, size, judge)
     claims = [tune_phrase(found, segment, size, judge=judge) for found in unwanted]
     sure = [claim for claim in claims if claim.present and claim.confidence >= CLAIM_SURE]
@@ -114,6 +115,18 @@ def tune_subject(
     )  # fmt: skip
     tuned = tune_phrase(asked, segment, size, prior=prior, around=around, parts=parts, judge=judge)
     return _at_full_size(tuned, sure, model, embedding, size)
+
+
+def figure_scores(found: Sequence[PhraseScores]) -> PhraseScores | None:
+    """What the detector said of figures by any of ``FIGURE_PHRASES``, as of one phrase; None if none was asked."""
+    if not found:
+        return None
+    return PhraseScores(
+        phrase=FIGURE_PHRASES[0],
+        words=("figure",),
+        boxes=np.concatenate([one.boxes for one in found]),
+        word_scores=np.concatenate([one.scores[:, None] for one in found]),
+    )
 
 
 def figure_of(seen: PhraseScores | None, segment: Segment, size: Size, judge: Judge | None) -> Mask | None:

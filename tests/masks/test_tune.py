@@ -9,7 +9,7 @@ import pytest
 
 from masks import ops
 from masks.detectors.types import PhraseScores
-from masks.judge import AFTER, Additive, Judge
+from masks.judge import AFTER, THERE, Additive, Judge
 from masks.measures import NAMES, Around
 from masks.tune import fused, plateaus, propose, tune_phrase
 from masks.tune_types import Floats, Segmented
@@ -54,7 +54,7 @@ def linear(names: Sequence[str], **weights: float) -> Additive:
 
 JUDGE = Judge(
     choice=linear(NAMES, bias=-2, score=8, figure_off=-1, whole_body=-4, outside=-4, zone_off=-4),
-    presence=linear(AFTER, bias=-3, score=12),
+    presence=linear(THERE, bias=-3, top=12),
     confidence=linear(AFTER, bias=-3, quality=6),
     curve=((0.0, 0.0), (1.0, 1.0)),
     absent_below=0.3,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from masks import priors
-from masks.judge import AFTER, fit_additive, isotonic, read_judge, shipped_judge
+from masks.judge import AFTER, THERE, Additive, fit_additive, fit_order, isotonic, read_judge, shipped_judge
 from masks.measures import NAMES, mask_ious, score_at, zone_off
 from masks.priors import Shape, class_of, default_prior, learn_prior, shape_of
 from pipeline.errors import ModelError
@@ -86,6 +86,39 @@ def test_a_term_that_never_changes_has_no_weight() -> None:
     assert model.weights[1:] == (0.0,) * (len(model.weights) - 1)
 
 
+def test_an_order_is_fitted_to_choose_and_not_to_tell_easy_questions_from_hard_ones() -> None:
+    rng = np.random.default_rng(0)
+    questions = []
+    for _ in range(300):
+        ease = np.full(4, rng.random())  # says how good all candidates of a question are, not which is the best
+        sign = rng.random(4)
+        misleading = ease + 0.3 * (sign < sign.max())
+        worth = np.where(sign == sign.max(), 0.5 + ease / 2, ease / 2)
+        questions.append((np.stack([misleading, sign], axis=1), worth))
+    rows, worth = (np.concatenate(column) for column in zip(*questions, strict=True))
+    each = fit_additive(("misleading", "sign"), rows, worth, bends=0)
+    order = fit_order(each, questions)
+
+    def reached(model: Additive) -> float:
+        return float(np.mean([own[np.argmax(model(of))] for of, own in questions]))
+
+    assert reached(order) > reached(each) + 0.05
+    assert reached(order) == pytest.approx(np.mean([own.max() for _, own in questions]), abs=0.02)
+    assert order(rows).mean() == pytest.approx(worth.mean(), abs=0.02), "still chances of the worth"
+
+
+def test_presence_reads_the_best_score_of_all_candidates() -> None:
+    judge = shipped_judge()
+    row = np.zeros(len(AFTER))
+    row[[AFTER.index("peak"), AFTER.index("consensus")]] = 0.5
+    low, high = row.copy(), row.copy()
+    low[AFTER.index("top")], high[AFTER.index("top")] = 0.1, 0.8
+    assert judge.there(low) < judge.there(high)
+    other = high.copy()
+    other[AFTER.index("stability")] = 1.0
+    assert judge.there(other) == judge.there(high)
+
+
 def test_the_curve_rises_and_is_honest() -> None:
     rng = np.random.default_rng(1)
     given = rng.random(4000)
@@ -100,7 +133,7 @@ def test_the_curve_rises_and_is_honest() -> None:
 def test_weights_survive_their_file_and_others_are_refused() -> None:
     judge = shipped_judge()
     assert read_judge(judge.to_json()) == judge
-    assert (judge.choice.names, judge.confidence.names) == (NAMES, AFTER)
+    assert (judge.choice.names, judge.presence.names, judge.confidence.names) == (NAMES, THERE, AFTER)
     read = json.loads(judge.to_json())
     read["choice"]["names"][0] = "mood"
     with pytest.raises(ModelError, match="of other measures; fit them again"):

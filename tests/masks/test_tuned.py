@@ -12,9 +12,9 @@ from masks.detectors.types import RawDetections
 from masks.segment import embed, load_segmenter
 from masks.segmenters.types import Embedding, Segmenter
 from masks.tune_scenes import WAYS, Question, draw_questions
-from masks.tuned import phrases_to_ask, tune_subject, work_size
+from masks.tuned import figure_of, figure_scores, phrases_to_ask, tune_subject, work_size
 from pipeline.embedded.render import render
-from tests.masks.test_tune import DRESS, FIGURE, filled
+from tests.masks.test_tune import DRESS, FIGURE, JUDGE, SIZE, filled, scores, segment
 
 Looked = tuple[RawDetections, Segmenter, Embedding]
 
@@ -29,7 +29,7 @@ def looked() -> Looked:
 
 
 def test_the_figure_is_asked_for_beside_what_is_worn() -> None:
-    assert phrases_to_ask(["Red dress."], ["hair"]) == ["red dress", "hair", "person"]
+    assert phrases_to_ask(["Red dress."], ["hair"]) == ["red dress", "hair", "person", "mannequin"]
     assert phrases_to_ask(["mug", "cup"]) == ["mug", "cup"]
     assert phrases_to_ask(["person"]) == ["person"]
 
@@ -45,6 +45,18 @@ def test_a_person_is_tuned_at_the_pictures_own_size(looked: Looked) -> None:
     assert 0 < tuned.confidence < 1
     assert work_size((512, 384)) == (384, 288)
     assert work_size((100, 50)) == (100, 50)
+
+
+def test_a_mannequin_is_a_figure_as_a_person_is() -> None:
+    named = [scores("person", (DRESS, 0.1)), scores("mannequin", (FIGURE, 0.9))]
+    joined = figure_scores(named)
+    assert joined is not None
+    assert joined.scores.tolist() == pytest.approx([0.1, 0.9])
+    found = figure_of(joined, segment, SIZE, JUDGE)
+    assert found is not None
+    assert ops.iou(found, filled(FIGURE)) > 0.95
+    assert figure_of(figure_scores(named[:1]), segment, SIZE, JUDGE) is None, "the dress is no figure"
+    assert figure_scores([]) is None
 
 
 def test_a_floor_keeps_low_boxes_out(looked: Looked) -> None:

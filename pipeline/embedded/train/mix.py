@@ -42,9 +42,9 @@ class Mix:
 PLAIN: Final = Mix()
 HARD: Final = Mix(
     pairs=0.2,
-    near=0.7,
-    here=0.5,
-    single=0.5,
+    near=0.5,
+    here=0.6,
+    single=0.6,
     most=6,
     captions=3,
     often={
