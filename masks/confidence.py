@@ -14,6 +14,7 @@ import numpy as np
 from masks import ops
 from masks.backdrop import Keyed
 from masks.person import Person
+from masks.product import Glance, Product
 from pipeline.types import Mask
 
 FACELESS = "a whole body without a face: a mannequin, a hanger, or someone from behind; phrases say what is sold"
@@ -97,7 +98,40 @@ def of_person(person: Person) -> Verdict:
             _Sign(value=area, bad=0.01, good=0.05, floor=0.3, words="the person is very small"),
             _Sign(value=-person.faint, bad=-0.3, good=-0.12, floor=0.4, words="the edge hardly shows"),
             _Sign(value=-person.guessed, bad=-10.5, good=-9.0, floor=0.5, words="the edge is a guess in places"),
+            _Sign(value=-person.below_feet, bad=-0.03, good=-0.012, floor=0.5, words="it goes on below the soles"),
             _Sign(value=float(not person.is_faceless), bad=0, good=1, floor=0.5, words=FACELESS),
             _Sign(value=-float(person.others), bad=-3.0, good=-0.5, floor=0.6, words="other people are in the picture"),
         ],
     )  # fmt: skip
+
+
+def of_glance(glance: Glance) -> float:
+    """How sure the foreground network is of what it saw, before any edge is looked for: a factor in [0, 1]."""
+    return _judge(1.0, _seen(glance)).confidence
+
+
+def _seen(glance: Glance) -> list[_Sign]:
+    return [
+        _Sign(value=glance.agreement, bad=0.7, good=0.93, floor=0.2, words="far and near looks disagree on it"),
+        _Sign(value=glance.clear, bad=0.6, good=0.9, floor=0.2, words="the network is not clear about it"),
+        _Sign(value=glance.whole, bad=0.6, good=0.95, floor=0.4, words="the subject is in many parts"),
+    ]
+
+
+def of_product(product: Product) -> Verdict:
+    """Confidence in a product's mask by the foreground network."""
+    area = float(product.mask.mean())
+    return _judge(
+        0.95,
+        [
+            *_seen(product.glance),
+            _Sign(value=product.change, bad=0.8, good=0.93, floor=0.4, words="edges do not bear the mask out"),
+            _Sign(value=-product.faint, bad=-0.35, good=-0.15, floor=0.4, words="the edge hardly shows"),
+            _Sign(value=-product.guessed, bad=-12.0, good=-6.0, floor=0.4, words="the edge is a guess in places"),
+            _Sign(value=-product.seen_through, bad=-0.2, good=-0.13, floor=0.3, words="it looks like what lies behind"),
+            _Sign(value=-product.gaps, bad=-0.005, good=-0.002, floor=0.5, words="the backdrop's colour is left in it"),
+            _Sign(value=area, bad=0.01, good=0.04, floor=0.3, words="the subject is very small"),
+            _Sign(value=-area, bad=-0.9, good=-0.75, floor=0.3, words="the subject fills the frame"),
+            _Sign(value=-product.cut_off, bad=-0.2, good=-0.06, floor=0.4, words="the frame cuts the subject off"),
+        ],
+    )

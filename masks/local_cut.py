@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from masks import ops
-from pipeline.types import Image, Mask
+from pipeline.types import Image, Mask, Size
 
 NEVER, SURE = 0.05, 0.95
 """Probabilities under and over which no edge is looked for."""
@@ -30,6 +30,10 @@ _SEGMENT_PX, _NEIGHBOURS = 9, 4
 """Side of a segment in a picture of any size, and the number of sure ones that it is compared with."""
 _UNITS = (10.0, 5.0, 5.0)
 """Differences of lightness and of the two colours that are clear ones."""
+_BROADLY = 0.2
+"""From this probability to its opposite a pixel is doubted."""
+_CRUMB, _WEAK = 0.012, 0.6
+"""Half the width of what is a crumb where the networks' mean probability is lower, as a share of the longest side."""
 _LEAST_PX = 40
 """Pixels of a side that a window needs to know its colours."""
 
@@ -46,6 +50,40 @@ def cut_votes(image: Image, probability: NDArray[np.float32]) -> NDArray[np.floa
     sure = (probability < NEVER) | (probability > SURE)
     near = ops.grow(probability > 0.5, 2) & ops.grow(probability <= 0.5, 2)
     return np.clip(np.where(sure & ~near, probability, mean), 0, 1).astype(np.float32)
+
+
+def doubt_width(probability: NDArray[np.float32]) -> float:
+    """Mean width of what is broadly doubted along an outline, in thousandths of the picture's longer side.
+
+    ``probability`` is (H, W) in [0, 1]. A seam is doubted over a pixel or two of the networks' own; where dark cloth
+    meets a dark backdrop they doubt whole patches, and an edge found in there is a guess.
+    """
+    side = max(probability.shape)
+    outline = int(np.count_nonzero(ops.boundary(probability > 0.5)))
+    broad = ops.opened((probability > _BROADLY) & (probability < 1 - _BROADLY), side / 250)
+    return float(np.count_nonzero(broad) / (max(outline, 1) * side / 1000))
+
+
+def settled(votes: NDArray[np.float32], probability: NDArray[np.float32]) -> Mask:
+    """One subject out of votes and probabilities, (H, W): rounded, without specks, pinholes and crumbs."""
+    mask = ops.smooth_edge(votes > 0.5, max(0.7, max(votes.shape) / 1200))
+    # strands and straps are thin as well, but on them the networks are surer
+    thin = mask & ~ops.opened(mask, _CRUMB * max(mask.shape))
+    labels, areas = ops.parts(thin)
+    total = np.bincount(labels.ravel(), probability.ravel(), minlength=len(areas))
+    crumbs = total < _WEAK * np.maximum(areas, 1)
+    crumbs[0] = False
+    mask &= ~crumbs[labels]
+    speck = 0.002 * float(np.count_nonzero(mask))
+    return ops.drop_islands(ops.fill_holes(mask, speck / 4), speck)
+
+
+def enlarged(mask: Mask, size: Size) -> Mask:
+    """A mask brought up to ``size`` without steps: its soft edge is enlarged and cut at one half."""
+    if mask.shape == size:
+        return mask
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
+    return np.asarray(cv2.resize(soft, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) > 0.5)
 
 
 def _as_seen(image: Image) -> Image:

@@ -10,6 +10,8 @@ from pipeline.types import Image, Mask
 
 FAINT = 8.0
 """CIELAB difference between the two sides of an outline under which no seam shows: paler than a soft shadow's edge."""
+COLOURED, SHADED, HUE = 20.0, 0.18, 13.0
+"""CIELAB chroma from which on an outside is told by its hue, how much its lightness then counts, and what is alike."""
 REACH = 0.004
 """How far to each side of the outline the colours are read, as a share of the longest side: past any blur."""
 
@@ -38,6 +40,30 @@ def faint_share(image: Image, mask: Mask) -> float:
         return np.asarray(lab[y, x])
 
     return float((np.linalg.norm(colours(reach) - colours(-reach), axis=1) < FAINT).mean())
+
+
+def like_outside(image: Image, mask: Mask, *, coloured_only: bool = False) -> Mask:
+    """Where a mask has the colour of what lies outside nearest to it: glass, gaps, white on white; (H, W).
+
+    ``image`` (H, W, 3) uint8, ``mask`` (H, W). The outside is read past any blur, with
+    ``coloured_only`` only where it has a clear hue. Nothing for a mask that is empty or leaves no outside.
+    """
+    reach = max(2.0, REACH * max(mask.shape))
+    outside = ~ops.grow(mask, 2 * reach)
+    if not mask.any() or not outside.any():
+        return np.zeros_like(mask)
+    lab = cv2.GaussianBlur(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), (0, 0), 1.5)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~outside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(nearest.max()) + 1, 3), np.float32)
+    colours[nearest[outside]] = cv2.blur(lab, (2 * round(reach) + 1,) * 2)[outside]
+    away = lab - colours[nearest]
+    # a coloured cloth in the shadow of a sleeve is darker, but of no other hue; of grey the lightness is all there is
+    coloured = np.hypot(colours[..., 1], colours[..., 2])[nearest] > COLOURED
+    away[..., 0] *= np.where(coloured, SHADED, 1)
+    like = mask & (np.linalg.norm(away, axis=2) < np.where(coloured, HUE, FAINT))
+    return np.asarray(like & coloured if coloured_only else like)
 
 
 def sliver_share(mask: Mask, pale: Mask) -> float:

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from masks import ops
-from masks.local_cut import cautious, cut_votes
+from masks.local_cut import cautious, cut_votes, doubt_width, enlarged, settled
 from masks.looks import look_at_person
 from masks.networks import faces_of, reduced
 from masks.outline import faint_share
 from pipeline.types import Box, Image, Mask, Pose, Size
 
 _VISIBLE = 0.5
-_NEVER, _SURE = 0.2, 0.8
-"""Probabilities under and over which no edge is looked for."""
-_CRUMB, _DOUBTED = 0.012, 0.6
-"""Half the width of what is a crumb where the networks' mean probability is lower, as a share of the longest side."""
+_FEET = (27, 28, 29, 30, 31, 32)
+"""Ankles, heels, tips of the feet."""
+_SOLE = 0.02
+"""How far below the lowest of them a sole may reach, as a share of the person's height."""
 _JOINTS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 
 
@@ -37,7 +35,8 @@ class Person:
     ``joints_inside`` the share of visible joints that the mask covers. ``joints_seen`` is the mean visibility of the
     joints that should lie inside the picture. ``others`` counts faces beside the person's own; ``has_face`` is
     whether the face network sees a face on the mask at all. ``faint`` is the share of the outline where both sides
-    look alike, ``guessed`` how broad the networks' doubt is along it (see ``doubt_width``).
+    look alike, ``guessed`` how broad the networks' doubt is along it (see ``doubt_width``). ``below_feet`` is the share
+    of the mask below the soles (see ``share_below_feet``).
     """
 
     mask: Mask
@@ -52,6 +51,7 @@ class Person:
     has_face: bool = True
     faint: float = 0.0
     guessed: float = 0.0
+    below_feet: float = 0.0
 
     @property
     def is_faceless(self) -> bool:
@@ -73,15 +73,15 @@ def find_person(image: Image) -> Person | None:
     votes = cut_votes(small, probability)
     if looks.is_portrait:
         votes = cautious(votes, probability)
-    refined = _settled(votes, probability)
+    refined = settled(votes, probability)
     size: Size = (image.shape[0], image.shape[1])
     points = looks.pose.points / scale
     pose = Pose(points=points.astype(np.float32), visibility=looks.pose.visibility)
-    mask = _enlarged(refined, size)
+    mask = enlarged(refined, size)
     return Person(
         mask=mask,
-        sure=_enlarged(probability > 0.95, size) & mask,
-        never=_enlarged(probability < 0.02, size) & ~mask,
+        sure=enlarged(probability > 0.95, size) & mask,
+        never=enlarged(probability < 0.02, size) & ~mask,
         pose=pose,
         agreement=looks.agreement,
         change=ops.iou(probability > 0.5, refined),
@@ -91,41 +91,22 @@ def find_person(image: Image) -> Person | None:
         has_face=len(faces) > _others(faces, refined),
         faint=faint_share(small, refined),
         guessed=doubt_width(probability),
+        below_feet=share_below_feet(mask, pose),
     )
 
 
-def doubt_width(probability: NDArray[np.float32]) -> float:
-    """Mean width of what is broadly doubted along a person's outline, in thousandths of the picture's longer side.
+def share_below_feet(mask: Mask, pose: Pose) -> float:
+    """Share of a person's mask, 0 to 1, that lies below the soles: a shadow on the floor, or what someone stands on.
 
-    ``probability`` is (H, W) in [0, 1]. A seam is doubted over a pixel or two of the networks' own; where dark cloth
-    meets a dark backdrop they doubt whole patches, and an edge found in there is a guess.
+    0 where no foot is seen.
     """
-    side = max(probability.shape)
-    outline = int(np.count_nonzero(ops.boundary(probability > 0.5)))
-    broad = ops.opened((probability > _NEVER) & (probability < _SURE), side / 250)
-    return float(np.count_nonzero(broad) / (max(outline, 1) * side / 1000))
-
-
-def _enlarged(mask: Mask, size: Size) -> Mask:
-    """A mask brought up without steps: its soft edge is enlarged and cut at one half."""
-    if mask.shape == size:
-        return mask
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
-    return np.asarray(cv2.resize(soft, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) > 0.5)
-
-
-def _settled(votes: NDArray[np.float32], probability: NDArray[np.float32]) -> Mask:
-    """One person out of votes: rounded at a pixel's scale, without specks, pinholes, and crumbs that stick to it."""
-    mask = ops.smooth_edge(votes > 0.5, max(0.7, max(votes.shape) / 1200))
-    # strands and straps are thin as well, but on them the networks are surer
-    thin = mask & ~ops.opened(mask, _CRUMB * max(mask.shape))
-    labels, areas = ops.parts(thin)
-    total = np.bincount(labels.ravel(), probability.ravel(), minlength=len(areas))
-    crumbs = total < _DOUBTED * np.maximum(areas, 1)
-    crumbs[0] = False
-    mask &= ~crumbs[labels]
-    speck = 0.002 * float(np.count_nonzero(mask))
-    return ops.drop_islands(ops.fill_holes(mask, speck / 4), speck)
+    feet = [pose.points[joint][1] for joint in _FEET if pose.visibility[joint] > _VISIBLE]
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not feet or not len(rows):
+        return 0.0
+    lowest = max(feet) + _SOLE * (rows[-1] - rows[0] + 1)
+    below = mask[int(np.clip(lowest, 0, len(mask))) :]
+    return float(np.count_nonzero(below) / np.count_nonzero(mask))
 
 
 def _joints_inside(mask: Mask, pose: Pose) -> float:

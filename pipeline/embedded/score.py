@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.embedded.detector import open_detector
+from pipeline.embedded.foreground import SHIPPED as SHIPPED_FOREGROUND
+from pipeline.embedded.foreground import foreground, load_foreground
 from pipeline.embedded.inpaint_score import score_inpaint
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import load_sam
@@ -28,10 +30,7 @@ def held_out(scenes: int, *, seed: int = 0, size_px: int = 256) -> SceneCache:
     Raises:
         RecipeError: seeds that reach into the training's.
     """
-    if seed + scenes > TRAIN_SEED:
-        raise RecipeError(
-            f"seeds {seed} to {seed + scenes}: those from {TRAIN_SEED} on are the training's; use smaller ones"
-        )
+    _below_training(seed + scenes, seed)
     images, labels, things = [], [], []
     for number in range(seed, seed + scenes):
         scene = render(number, size=(size_px, size_px))
@@ -40,6 +39,11 @@ def held_out(scenes: int, *, seed: int = 0, size_px: int = 256) -> SceneCache:
         labels.append(numbers)
         things.append(named)
     return SceneCache(images=np.stack(images), labels=np.stack(labels), things=tuple(things))
+
+
+def _below_training(end: int, seed: int) -> None:
+    if end > TRAIN_SEED:
+        raise RecipeError(f"seeds {seed} to {end}: those from {TRAIN_SEED} on are the training's; use smaller ones")
 
 
 def score_sam(
@@ -84,8 +88,36 @@ def score_detector(folder: Path = DETECTOR, *, scenes: int = 200, seed: int = 0)
     return detection_scores(find_phrases(model, tokenizer, held_out(scenes, seed=seed), scenes=scenes))
 
 
+PLAIN_PLACES: Final = ("white", "grey sweep", "paper")
+
+
+def score_foreground(folder: Path = SHIPPED_FOREGROUND, *, scenes: int = 200, seed: int = 0) -> dict[str, float]:
+    """Mean IoU of the foreground network with whole subjects, from plain places and from busy ones.
+
+    Returns:
+        ``mean_iou``, ``over_0.9`` (share of masks above IoU 0.9), and the means of ``plain`` and ``busy`` places.
+
+    Raises:
+        RecipeError: seeds that reach into the training's.
+        WeightsMissing: the folder holds no network.
+    """
+    model = load_foreground(folder)
+    _below_training(seed + scenes, seed)
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(seed, seed + scenes):
+        scene = render(number, size=(256, 256))
+        seen, true = foreground(scene.image, model) > 0.5, scene.alpha > 0.5
+        iou = int(np.count_nonzero(seen & true)) / max(int(np.count_nonzero(seen | true)), 1)
+        found[scene.attributes["backdrop"] in PLAIN_PLACES].append(iou)
+    both = [*found[True], *found[False]]
+    scores = {"mean_iou": np.mean(both), "over_0.9": np.mean(np.array(both) > 0.9)}
+    scores |= {name: np.mean(values) for name, values in (("plain", found[True]), ("busy", found[False])) if values}
+    return {name: round(float(value), 3) for name, value in scores.items()}
+
+
 SCORES: Final[Mapping[str, Callable[..., dict[str, float]]]] = {
     "sam": score_sam,
+    "foreground": score_foreground,
     "detector": score_detector,
     "inpaint": score_inpaint,
 }

@@ -68,7 +68,7 @@ class CatalogSection(Section):
 class SubjectSection(Section):
     """How to find the product in each photo."""
 
-    finder: Literal["auto", "backdrop", "person", "grounding_dino", "file"] = "auto"
+    finder: Literal["auto", "backdrop", "person", "product", "grounding_dino", "file"] = "auto"
     """Which finder makes the mask; `auto` looks at the photo and chooses."""
     phrases: Annotated[list[Phrase], Field(max_length=20, examples=["[shoe]"])] = []
     """What the product is, in words, for the detector: `[shoe]`. Also tells `auto` whether a person is wanted."""

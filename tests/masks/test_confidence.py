@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 
 from masks.backdrop import Keyed
 from masks.confidence import of_keyed, of_person
-from masks.person import Person, doubt_width, find_person
+from masks.local_cut import doubt_width
+from masks.person import Person, find_person, share_below_feet
 from pipeline.types import Pose
 
 MASK = np.zeros((100, 100), np.bool_)
@@ -102,6 +103,22 @@ def test_worse_signs_never_raise_the_confidence() -> None:
         now = of_keyed(replace(GOOD_KEY, agreement=agreement)).confidence
         assert 0 <= now <= last
         last = now
+
+
+def test_what_lies_below_the_soles_is_no_person() -> None:
+    mask = np.zeros((400, 300), np.bool_)
+    mask[50:350, 100:200] = True
+    points = np.full((33, 2), 100, np.float32)
+    points[29:33, 1] = 344
+    pose = Pose(points=points, visibility=np.ones(33, np.float32))
+    assert share_below_feet(mask, pose) == 0
+    shadow = mask.copy()
+    shadow[350:365, 60:280] = True
+    share = share_below_feet(shadow, pose)
+    assert share == pytest.approx(np.count_nonzero(shadow[350:]) / np.count_nonzero(shadow), abs=0.005)
+    assert of_person(replace(GOOD_PERSON, below_feet=share)).confidence < 0.6
+    unseen = replace(pose, visibility=np.zeros(33, np.float32))
+    assert share_below_feet(shadow, unseen) == 0
 
 
 def test_only_broad_doubt_along_an_outline_counts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masks.outline import faint_share, hollow_foot, pole_share, sliver_share
+from masks.outline import faint_share, hollow_foot, like_outside, pole_share, sliver_share
 
 
 def square(side: int = 200) -> np.ndarray:
@@ -93,3 +93,35 @@ def test_pale_rims_are_slivers_and_wires_and_bodies_are_not() -> None:
     rims[400:403, 700:803] = rims[697:700, 700:803] = True
     assert sliver_share(rims, everywhere) > 0.2
     assert sliver_share(rims, nowhere) == 0
+
+
+def test_glass_shows_what_lies_behind_it_and_a_cup_does_not() -> None:
+    light = np.broadcast_to(np.linspace(120, 200, 240)[:, None, None], (240, 240, 3)).astype(np.uint8)
+    mask = np.hypot(*np.mgrid[-120:120, -120:120]) < 70
+    cup = light.copy()
+    cup[mask] = (150, 60, 50)
+    half = cup.copy()
+    half[:, 120:] = light[:, 120:]
+    pixels = np.count_nonzero(mask)
+    assert np.count_nonzero(like_outside(light, mask)) > 0.5 * pixels
+    assert np.count_nonzero(like_outside(cup, mask)) < 0.02 * pixels
+    seen = like_outside(half, mask)
+    assert not (seen & ~mask).any()
+    assert not seen[:, :112].any()
+    assert 0.2 * pixels < np.count_nonzero(seen) < 0.5 * pixels
+    assert not like_outside(cup, np.zeros_like(mask)).any()
+    assert not like_outside(cup, np.ones_like(mask)).any()
+
+
+def test_coloured_cloth_in_shadow_is_told_by_its_hue() -> None:
+    mask = np.hypot(*np.mgrid[-120:120, -120:120]) < 70
+    image = np.full((240, 240, 3), (190, 70, 60), np.uint8)
+    image[mask] = (60, 90, 150)
+    image[100:140, 100:120] = (130, 42, 36)  # the same cloth in the shadow of a sleeve
+    seen = like_outside(image, mask)
+    assert seen[104:136, 104:116].all()
+    assert not seen[100:140, 130:].any()
+    np.testing.assert_array_equal(like_outside(image, mask, coloured_only=True), seen)
+    grey = np.full((240, 240, 3), 170, np.uint8)
+    assert like_outside(grey, mask).any()
+    assert not like_outside(grey, mask, coloured_only=True).any()

@@ -14,6 +14,7 @@ from pipeline.embedded.train.data import build_cache
 from pipeline.embedded.train.detector import FULL_PX as DETECTOR_PX
 from pipeline.embedded.train.detector import SMALL_PX as DETECTOR_SMALL_PX
 from pipeline.embedded.train.detector import train_detector
+from pipeline.embedded.train.foreground import export_foreground, train_foreground
 from pipeline.embedded.train.loop import Schedule
 from pipeline.embedded.train.mix import HARD
 from pipeline.embedded.train.restage import build_restage
@@ -141,12 +142,14 @@ def export_few_steps(runs: Path, folder: Path) -> None:
 
 TRAININGS: Final[Mapping[str, Callable[[Path], None]]] = {
     "sam": train_sam,
+    "foreground": train_foreground,
     "detector": train_grounding_dino,
     "inpaint": train_restaging,
     "inpaint-lcm": train_few_steps,
 }
 EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
     "sam": export_sam,
+    "foreground": export_foreground,
     "detector": export_detector,
     DETECTOR_ONWARD: export_onward,
     "inpaint": export_restaging,
