@@ -37,7 +37,7 @@ def build_foreground(widths: tuple[int, ...] = WIDTHS) -> Any:
         layer = nn.Conv2d(inner, outer, 3, padding=dilation, dilation=dilation, bias=False)
         return nn.Sequential(layer, nn.BatchNorm2d(outer), nn.ReLU(inplace=True))
 
-    class Block(nn.Module):
+    class Residual(nn.Module):
         """Two convolutions beside a short cut."""
 
         def __init__(self, inner: int, outer: int, dilation: int = 1) -> None:
@@ -55,12 +55,12 @@ def build_foreground(widths: tuple[int, ...] = WIDTHS) -> Any:
             super().__init__()
             steps = list(zip((3, *widths), widths, strict=False))
             self.down = nn.ModuleList(
-                nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU(), Block(b, b))
+                nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU(), Residual(b, b))
                 for a, b in steps
             )
             deep = widths[-1]
-            self.middle = nn.Sequential(Block(deep, deep, 2), Block(deep, deep, 4))
-            self.up = nn.ModuleList(Block(b + a, a) for b, a in zip(widths[:0:-1], widths[-2::-1], strict=True))
+            self.middle = nn.Sequential(Residual(deep, deep, 2), Residual(deep, deep, 4))
+            self.up = nn.ModuleList(Residual(b + a, a) for b, a in zip(widths[:0:-1], widths[-2::-1], strict=True))
             self.head = nn.Conv2d(widths[0], 4, 3, padding=1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

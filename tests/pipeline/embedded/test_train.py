@@ -187,7 +187,7 @@ def test_held_out_seeds_stay_clear_of_the_training():
 
 
 def test_an_unknown_training_is_refused_by_name(tmp_path):
-    with pytest.raises(RecipeError, match="sam, detector"):
+    with pytest.raises(RecipeError, match="sam, foreground, detector"):
         train("unet", tmp_path)
 
 
