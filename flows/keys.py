@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 9,
+    "subject": 10,
     "figure": 5,
     "paint": 8,
     "place": 3,
