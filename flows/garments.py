@@ -110,7 +110,7 @@ def _generator(way: ItemWay) -> tuple[Generator, list[str]]:
     notes = [f"{wanted} has no ControlNet for {' and '.join(missing)}: left out"] if missing else []
     generator = load_generator(
         wanted, controls=kinds, accept_licence=accepted, scheduler=generate.scheduler,
-        reference=generate.reference is not None,
+        reference=generate.reference is not None, compiled=generate.compile,
     )  # fmt: skip
     return generator, notes
 

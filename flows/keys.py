@@ -17,6 +17,7 @@ from pipeline.files.address import exists, join
 from pipeline.files.recipe import Recipe
 from pipeline.files.recipe_checks import REFINEMENTS
 from pipeline.files.recipe_controls import control_uses
+from pipeline.files.recipe_generation import GenerateSection
 from pipeline.files.store import stage_key
 from pipeline.types import Json
 
@@ -113,7 +114,7 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
         "garment": _unless_off(garment, "soft_edge"),
         "wearing": recipe.garment.wearing or recipe.subject.phrases,
         "place": recipe.background.prompt,
-        "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
+        "generate": _sampling(wanted),
         "seed": way.seed,
     }
     kinds = [use.kind for use in control_uses(recipe.garment.controls)]
@@ -145,6 +146,15 @@ def _refining_weights(way: ItemWay) -> str:
     row = checkpoint(wanted.checkpoint, role="generator")
     kind = detail_control(row, reference=wanted.reference is not None)
     return "+".join(map(_weights, [row.id, *([row.controlnets[kind]] if kind else [])]))
+
+
+def _sampling(wanted: GenerateSection) -> dict[str, Json]:
+    """What decides generated pixels beside the files that count by their digests.
+
+    A compiled network fuses layers and rounds in other places, so its pictures differ from the plain one's by a few
+    levels, by which another candidate may win: `compile` counts where it is on.
+    """
+    return _unless_off(wanted.model_dump(mode="json", exclude=_BY_DIGEST), "compile")
 
 
 def _unless_off(fields: dict[str, Json], *names: str) -> dict[str, Json]:
@@ -185,7 +195,7 @@ def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
     what = {
         **framing,
         "prompt": way.recipe.background.prompt,
-        "generate": wanted.model_dump(mode="json", exclude=_BY_DIGEST),
+        "generate": _sampling(wanted),
         "seed": way.seed,
     }
     what |= {"controls": [use.model_dump(mode="json") for use in uses]} if uses else {}

@@ -50,7 +50,7 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
     reference = reference_picture(way)
     generator = load_generator(
         wanted.checkpoint, controls=_readable(way, uses), accept_licence=way.recipe.accept_licence,
-        scheduler=wanted.scheduler, reference=reference is not None,
+        scheduler=wanted.scheduler, reference=reference is not None, compiled=wanted.compile,
     )  # fmt: skip
     known = seen_product(generator, image, alpha)
     maps = with_reach(control_maps(known, [use.kind for use in uses], PRODUCT_MAPS), uses)

@@ -121,7 +121,7 @@ def refining_generator(way: ItemWay) -> tuple[Generator, str | None]:
     control = detail_control(checkpoint(wanted.checkpoint, role="generator"), reference=told)
     generator = load_generator(
         wanted.checkpoint, controls=() if control is None else (control,), accept_licence=way.recipe.accept_licence,
-        scheduler=wanted.scheduler, reference=told,
+        scheduler=wanted.scheduler, reference=told, compiled=wanted.compile,
     )  # fmt: skip
     return generator, control
 

@@ -162,6 +162,7 @@ def _unfit_generation(data: Json) -> Iterator[Problem]:
             controls=[] if data.get("kind") == "garment" else _kinds(data, "background", "controls"),
             reference=_asks_for_reference(data),
             soft_edge=data.get("kind") == "garment" and _number(data, "garment", "soft_edge") > 0,
+            compiled=wanted.get("compile") is True,
         )
         for field in sorted(REFINEMENTS) if data.get("kind") == "garment" else ("refine",):
             if strength := _number(data, "upscale", field):

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.errors import CheckFailed, OutOfMemory, RecipeError
 from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint, checkpoints
+from pipeline.models.compiling import Backend, compile_networks, compiling_named, refuse_without_compiler
 from pipeline.models.devices import choose_device, free_memory, loaded_models, out_of_memory_named
 from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part, Parts
 from pipeline.models.families.diffusion import quiet
@@ -42,13 +43,15 @@ def sampling_of(row: Checkpoint) -> Sampling:
 def refuse_unfit(
     row: Checkpoint, *, steps: int, guidance: float, strength: float = 1.0, controls: Sequence[str] = (),
     negative_prompt: str = "", scheduler: str | None = None, reference: bool = False, soft_edge: bool = False,
+    compiled: bool = False,
 ) -> None:  # fmt: skip
     """Refuse what the checkpoint cannot do, before anything is loaded.
 
     Raises:
         RecipeError: fewer executed steps than its minimum or more than its maximum, a guidance or a scheduler that a
             distilled checkpoint cannot take, a control that its row has no ControlNet for, a negative prompt or a
-            ``reference`` picture that would not be read, or a ``soft_edge`` that its family or its steps do not give.
+            ``reference`` picture that would not be read, a ``soft_edge`` that its family or its steps do not give, or
+            ``compiled`` where there is nothing to compile.
     """
     family, sampling = family_of(row), sampling_of(row)
     executed = int(steps * strength)
@@ -73,8 +76,15 @@ def refuse_unfit(
         raise RecipeError(f"{row.id}: no control {', '.join(missing)}{beside}; its row has {have}")
     if soft_edge:
         _refuse_soft_edge(row, steps=steps, strength=strength)
+    if compiled:
+        _refuse_compiling(row)
     if negative_prompt and (not family.negative_prompt or guidance <= 1 or sampling.embedded_guidance):
         raise RecipeError(f"{row.id}: at guidance {guidance:g} a negative prompt is not read; leave it out")
+
+
+def _refuse_compiling(row: Checkpoint) -> None:
+    if not family_of(row).compiles:
+        raise RecipeError(f"{row.id}: it has no network here that could be compiled; leave generate.compile out")
 
 
 def _refuse_soft_edge(row: Checkpoint, *, steps: int, strength: float) -> None:
@@ -135,22 +145,28 @@ def readable_controls(row: Checkpoint, *, reference: bool = False) -> frozenset[
 
 def load_generator(
     name: str, *, controls: Sequence[str] = (), device: str = "auto", accept_licence: Sequence[str] = (),
-    scheduler: str | None = None, reference: bool = False, mirror: Path | None = None,
+    scheduler: str | None = None, reference: bool = False, compiled: bool = False, mirror: Path | None = None,
+    _backend: Backend = "inductor",
 ) -> Generator:  # fmt: skip
     """The checkpoint ``name`` with the ControlNets of ``controls``, loaded once in this process.
 
     ``scheduler`` takes the place of the row's own, if the row lists it. With ``reference``, the row's IP-Adapter is
-    loaded too, and every request must carry a reference picture.
+    loaded too, and every request must carry a reference picture. With ``compiled``, the denoiser and the ControlNets
+    run by torch.compile.
 
     Raises:
-        RecipeError: no such generator, no such control in its row, no such scheduler, or no IP-Adapter for a reference.
+        RecipeError: no such generator, no such control in its row, no such scheduler, no IP-Adapter for a reference,
+            or nothing to compile.
         LicenceRefused: non-commercial and not accepted.
         WeightsMissing: not on this machine; the message says how to get them.
-        ModelError: the weights do not fit.
+        ModelError: the weights do not fit, or there is no C++ compiler.
     """
     row = with_scheduler(checkpoint(name, role="generator"), scheduler)
     check_licence(row, accept_licence)
     family, where = family_of(row), choose_device(device)
+    if compiled:
+        _refuse_compiling(row)
+        refuse_without_compiler(where, _backend)
     wanted = [kind for kind in controls if kind not in family.own_controls]
     nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in wanted}
     adapter = ip_adapter_of(row) if reference else None
@@ -162,14 +178,19 @@ def load_generator(
         parts = places_of(row, nets, adapter, mirror=mirror)
         with out_of_memory_named(f"loading {row.id}"):
             pipe = family.load(row, parts, where)
+            if compiled:
+                compile_networks(pipe, backend=_backend)
             if where == "cpu" and "diffusers" in sys.modules:
                 from pipeline.models.on_cpu import prepare
 
                 prepare(pipe)
         prints = [fingerprint(one, mirror=mirror) for one in (row, *extra)]
-        return Generator(row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints))
+        return Generator(
+            row=row, family=family, pipe=pipe, device=where, fingerprint="+".join(prints), compiled=compiled
+        )
 
-    key = ("generator", row.id, tuple(controls), reference, where, row.sampling and row.sampling.scheduler, mirror)
+    sampled = row.sampling and row.sampling.scheduler
+    key = ("generator", row.id, tuple(controls), reference, where, sampled, mirror, compiled and _backend)
     size_gb = row.size_gb + sum(part.size_gb for part in extra)
     try:
         generator: Generator = loaded_models().get(key, size_gb, load, measure=held_gb)
@@ -243,9 +264,12 @@ def _generate_once(generator: Generator, requests: Sequence[Inpaint]) -> list[Im
 
     uses_diffusers = "diffusers" in sys.modules
     silence = quiet() if uses_diffusers else contextlib.nullcontext()
-    attention = Attention() if uses_diffusers and generator.device == "cpu" else contextlib.nullcontext()
+    # A compiler cannot look into attention in pieces: compiled networks have their own.
+    in_pieces = uses_diffusers and generator.device == "cpu" and not generator.compiled
+    attention = Attention() if in_pieces else contextlib.nullcontext()
+    watched = compiling_named(generator.row.id) if generator.compiled else contextlib.nullcontext()
     what = f"generating {len(requests)} pictures with {generator.row.id}"
-    with torch.inference_mode(), out_of_memory_named(what), silence, attention:
+    with torch.inference_mode(), out_of_memory_named(what), silence, attention, watched:
         made = generator.pipe(**generator.family.call(generator, tuple(requests))).images
     pictures = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in made]
     for picture in pictures:

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from pipeline.models.compiling import is_compiled
+
 SCORES: Final = 2**20
 """Attention scores of one piece: 2 MiB, about what a core's own cache holds."""
 MIN_ROWS: Final = 64
@@ -37,13 +39,16 @@ MMAP_THRESHOLD: Final = -3
 def prepare(pipe: Any) -> int:
     """Pack the diffusers networks of a loaded pipeline (LoRAs must be fused); text encoders run once a prompt and stay.
 
+    Compiled networks are left alone: a compiler cannot look into packed weights.
+
     Returns:
         How many layers were packed; 0 for what is not in bfloat16 on the processor.
     """
     from diffusers import ModelMixin
 
     parts = getattr(pipe, "components", {}).values()
-    packed = sum(pack(part) for part in parts if isinstance(part, ModelMixin) and isinstance(part, nn.Module))
+    networks = (part for part in parts if isinstance(part, ModelMixin) and isinstance(part, nn.Module))
+    packed = sum(pack(part) for part in networks if not is_compiled(part))
     if packed:
         keep_freed_memory()
     return packed

@@ -103,6 +103,15 @@ def test_a_soft_edge_paints_anew(worn: Callable[..., Recipe]) -> None:
     assert {stage for stage in before if before[stage] != after[stage]} == EVERYTHING - {"subject", "figure"}
 
 
+def test_a_compiled_network_paints_anew_and_a_plain_one_as_before(worn: Callable[..., Recipe]) -> None:
+    small = "generate.checkpoint=inpaint-embedded"
+    before, off, on = (
+        keys_of(worn(small, *more)) for more in ((), ("generate.compile=false",), ("generate.compile=true",))
+    )
+    assert off == before
+    assert {stage for stage in before if before[stage] != on[stage]} == EVERYTHING - {"subject", "figure"}
+
+
 @pytest.mark.slow
 def test_a_figure_is_repainted_with_a_soft_edge(worn: Callable[..., Recipe]) -> None:
     """A whole recipe on the small diffusion model; what it paints is parked, and what it may not touch is the same."""
@@ -210,9 +219,11 @@ def test_a_face_is_drawn_anew_where_pixels_are_generated_alone(worn: Callable[..
         (("garment.soft_edge=0.01", "generate.checkpoint=inpaint-embedded"), "6 steps at strength 1 are fewer"),
         (("garment.soft_edge=0.2", "generate.checkpoint=inpaint-embedded"), "garment.soft_edge: 0.2 cannot be used"),
         (("garment.soft_edge=wide",), 'garment.soft_edge: "wide" cannot be used'),
+        (("generate.compile=true",), "studio-renderer: it has no network here .*leave generate.compile out"),
+        (("generate.compile=fast",), 'generate.compile: "fast" cannot be used'),
     ],
 )
-def test_a_soft_edge_or_refining_that_cannot_be_is_refused(
+def test_what_the_generator_cannot_do_is_refused(
     worn: Callable[..., Recipe], overrides: tuple[str, ...], said: str
 ) -> None:  # fmt: skip
     with pytest.raises(RecipeError, match=said):

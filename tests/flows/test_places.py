@@ -35,6 +35,8 @@ def keys_of(make_recipe: MakeRecipe, *overrides: str) -> dict[str, str]:
         ("background.defocus=0.01", {"compose", "export", "checks"}),
         ("background.prompt=wooden background", EVERYTHING - {"subject"}),
         ("generate.steps=5", EVERYTHING - {"subject"}),
+        ("generate.compile=false", set()),
+        ("generate.compile=true", EVERYTHING - {"subject"}),
         ("batch.seed=7", EVERYTHING - {"subject"}),
         ("background.controls=[]", set()),
         ("background.controls=[canny]", EVERYTHING - {"subject"}),

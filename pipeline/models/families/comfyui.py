@@ -242,4 +242,5 @@ FAMILY = Family(
     call=call,
     batch_of_controls=True,
     starts_from_picture=False,  # a workflow may, and says so only when it runs
+    compiles=False,  # its networks are the server's
 )

@@ -77,4 +77,5 @@ FAMILY = Family(
     call=call,
     batch_of_controls=True,
     starts_from_picture=False,
+    compiles=False,
 )

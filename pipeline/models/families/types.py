@@ -91,6 +91,7 @@ class Parts:
 class Generator:
     """A loaded checkpoint, ready to be asked.
 
+    ``compiled`` is whether its denoiser and ControlNets run by torch.compile (see `models.compiling`),
     ``prompts`` holds what the text encoders made of prompts, ``notes`` what had to be done to fit into memory, and
     ``limits`` by picture size how many fit at once and how (see `models.ladder`).
     """
@@ -100,6 +101,7 @@ class Generator:
     pipe: Any
     device: str
     fingerprint: str
+    compiled: bool = False
     prompts: PromptCache = field(default_factory=PromptCache)
     notes: list[str] = field(default_factory=list)
     limits: dict[Size, tuple[int, int]] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Family:
     that it reads without a ControlNet of the row's. ``image_prompt`` is whether an IP-Adapter of the row's can be read,
     ``image_prompt_with_controls`` whether beside ControlNets too,
     ``soft_edge`` whether requests may have ``strengths``, ``starts_from_picture`` whether a strength below 1 begins
-    with the picture.
+    with the picture, ``compiles`` whether it has a network in this process that torch.compile could compile.
     """
 
     id: str
@@ -131,3 +133,4 @@ class Family:
     image_prompt_with_controls: bool = True
     soft_edge: bool = False
     starts_from_picture: bool = True
+    compiles: bool = True
