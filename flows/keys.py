@@ -151,8 +151,8 @@ def _refining_weights(way: ItemWay) -> str:
 def _sampling(wanted: GenerateSection) -> dict[str, Json]:
     """What decides generated pixels beside the files that count by their digests.
 
-    A compiled network fuses layers and rounds in other places, so its pictures differ from the plain one's by a few
-    levels, by which another candidate may win: `compile` counts where it is on.
+    A compiled network fuses layers and rounds in other places, and in bfloat16 on a processor its layers and attention
+    are not those of `on_cpu`: its pictures are others, and another candidate may win. `compile` counts where it is on.
     """
     return _unless_off(wanted.model_dump(mode="json", exclude=_BY_DIGEST), "compile")
 
