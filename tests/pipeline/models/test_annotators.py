@@ -93,7 +93,7 @@ def test_garment_lines_are_drawn_on_the_garment_near_its_border_only(here: None)
 def test_a_map_that_shows_nothing_is_an_items_error(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.zeros((*SIZE, 3), np.uint8)
     for kind in ("softedge", "lineart"):
-        with pytest.raises(ItemError, match="mask is empty"):
+        with pytest.raises(ItemError, match="the mask of what is kept is empty"):
             MAPS[kind](Known(image=flat, kept=np.zeros(SIZE, np.bool_), joints=None))
     dull = dataclasses.replace(ANNOTATORS["depth"], draw=lambda *_: flat + 3)
     monkeypatch.setattr("pipeline.models.annotators.ANNOTATORS", {**ANNOTATORS, "depth": dull})
