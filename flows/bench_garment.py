@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.embedded.train.restage import caption_parts
 from pipeline.errors import CheckFailed, ItemError
+from pipeline.files.recipe import load_recipe
 from pipeline.garment import Plan, draw_controls, join, make_plan, measure, native_size_of, paint
 from pipeline.models.families import Generator, Inpaint
 from pipeline.models.generators import generate, load_generator, native_size, readable_controls, sampling_of
@@ -40,8 +42,6 @@ FIRST_SEED: Final = 7_100_000
 """No training and no other score draws scenes from here."""
 SIZE: Final = (512, 384)
 BAND_PX: Final = 4
-PARK_BELOW: Final = 0.25
-"""Of configs/garment.yaml: a mask less sure than this waits for a person, and the scene counts as not accepted."""
 INVISIBLE: Final = 2.0
 """CIEDE2000 below which a pixel of the garment counts as the photo's own."""
 
@@ -96,12 +96,18 @@ def judge(photo: Scene, truth: Scene, result: Image, kept: Mask, core: Mask, rea
     )
 
 
+@cache
+def _park_below() -> float:
+    """Of the shipped recipe: a mask less sure than this waits for a person, and the scene counts as not accepted."""
+    return load_recipe("garment").subject.park_below
+
+
 def prepare(photo: Scene, detector: Detector) -> tuple[Subject, Figure, Plan]:
     """Mask, figure and plan of a photo, as the stages make them. Raises ItemError."""
     picture = Picture(image=photo.image)
     phrases = [garment.kind for garment in photo.spec.garments if garment.kind in photo.masks]
     subject = find_garment(picture, phrases, detector)
-    if subject.confidence < PARK_BELOW:
+    if subject.confidence < _park_below():
         raise ItemError(f"mask confidence {subject.confidence:.2f}: {'; '.join(subject.reasons)}")
     figure = find_figure(photo.image, subject.mask, detector)
     plan = make_plan(

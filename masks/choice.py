@@ -10,7 +10,7 @@ from masks import confidence, ops
 from masks.backdrop import Keyed
 from masks.person import Person
 from masks.product import Glance, Product, cut_product, glance_at
-from pipeline.types import Alpha, Image, Mask, Pose
+from pipeline.types import Image, Mask, Pose
 
 SURE = 0.6
 """A choice from this confidence on is one to publish."""
@@ -32,15 +32,19 @@ _LEFT_OUT, _ELSE = 0.015, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A finder's mask before matting. ``alpha`` is set where the mask is soft already."""
+    """A finder's mask before matting."""
 
     mask: Mask
     finder: str
     confidence: float
     reasons: tuple[str, ...]
-    alpha: Alpha | None = None
     pose: Pose | None = None
     is_person: bool = False
+
+
+def doubted(choice: Choice, *words: str) -> Choice:
+    """The choice at half its confidence, and why."""
+    return replace(choice, confidence=choice.confidence * 0.5, reasons=(*choice.reasons, *words))
 
 
 def keyed_choice(keyed: Keyed) -> Choice:
@@ -86,19 +90,18 @@ def key_or_network(image: Image, key: Choice | None, keyed: Keyed | None) -> Cho
     glance = glance_at(image)
     if glance is None:
         return key
-    is_sure = key is not None and key.confidence >= SURE
-    if is_sure and key is not None and keyed is not None and keyed.error <= _STUDIO:
-        return _unless_elsewhere(key, keyed, glance)
+    sure = key if key is not None and key.confidence >= SURE else None
+    if sure is not None and keyed is not None and keyed.error <= _STUDIO:
+        return _unless_elsewhere(sure, keyed, glance)
     product = cut_product(glance, (image.shape[0], image.shape[1]))
     if product is None:
         return key
     other = product_choice(product)
     if keyed is not None and keyed.slivers > _RIMS:
-        words = "pale before a pale backdrop: no edge can be trusted"
-        other = replace(other, confidence=other.confidence * 0.5, reasons=(*other.reasons, words))
+        other = doubted(other, "pale before a pale backdrop: no edge can be trusted")
     if key is None or other.confidence >= min(key.confidence, SURE):
         return other
-    return _if_agreed(key, other) if is_sure else key
+    return key if sure is None else _if_agreed(sure, other)
 
 
 def _if_agreed(key: Choice, other: Choice) -> Choice:
@@ -107,7 +110,7 @@ def _if_agreed(key: Choice, other: Choice) -> Choice:
     if same >= _SAME:
         return key
     words = f"the backdrop is no studio's, and the foreground network does not see quite the same ({same:.2f})"
-    return replace(key, confidence=key.confidence * 0.5, reasons=(*key.reasons, words))
+    return doubted(key, words)
 
 
 def _unless_elsewhere(key: Choice, keyed: Keyed, glance: Glance) -> Choice:
@@ -122,7 +125,7 @@ def _unless_elsewhere(key: Choice, keyed: Keyed, glance: Glance) -> Choice:
     if beyond < _MORE and more < _MORE:
         return key
     words = f"the foreground network sees another thing there ({beyond:.0%} less, {more:.0%} more)"
-    return replace(key, confidence=key.confidence * 0.5, reasons=(*key.reasons, words))
+    return doubted(key, words)
 
 
 def _share(part: Mask, whole: Mask) -> float:
@@ -161,4 +164,4 @@ def _less_left_out(person: Choice, key: Choice, keyed: Keyed) -> Choice:
     if not _LEFT_OUT < left_out < _ELSE:  # more than that is no part of a person: trees, walls
         return person
     words = f"something joined to the person stands out from the backdrop and is left out ({left_out:.0%})"
-    return replace(person, confidence=person.confidence * 0.5, reasons=(*person.reasons, words))
+    return doubted(person, words)

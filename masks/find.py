@@ -14,6 +14,7 @@ from masks.choice import (
     CREDIBLE,
     SURE,
     Choice,
+    doubted,
     key_or_network,
     keyed_choice,
     person_choice,
@@ -124,9 +125,7 @@ def _from_alpha(picture: Picture, alpha: Alpha, finder: str, reason: str) -> Sub
 
 def _matted(picture: Picture, choice: Choice) -> Subject:
     """Give a mask its soft edge and take the backdrop's colour out of it."""
-    alpha = choice.alpha
-    if alpha is None:
-        alpha = matting.soft_edge(picture.image, choice.mask)
+    alpha = matting.soft_edge(picture.image, choice.mask)
     mask = alpha >= 0.5
     if not mask.any():
         raise NothingFound("nothing is left of the subject after matting; give a mask file for this item")
@@ -203,19 +202,15 @@ def _by_looking(image: Image, phrases: Sequence[str], detector: Detector | None)
             choice = person_on_backdrop(person, choice, key, keyed)
         if person.has_face or choice.confidence >= CREDIBLE or _names_person(phrases):
             return choice
-        return _surer(key_or_network(image, key, keyed), choice)
+        return key_or_network(image, key, keyed) or choice
     if key is not None and key.confidence >= CREDIBLE:
-        return _alone(image, _surer(key_or_network(image, key, keyed), key), phrases, detector)
+        return _alone(image, key_or_network(image, key, keyed) or key, phrases, detector)
     if phrases and detector is not None:
         return _by_phrases(image, phrases, detector)
     seen = key_or_network(image, key, keyed)
     if seen is None:
         raise NothingFound("no plain backdrop, no person and nothing that stands out; give phrases or a mask file")
     return seen
-
-
-def _surer(one: Choice | None, other: Choice) -> Choice:
-    return other if one is None else one
 
 
 def _alone(image: Image, choice: Choice, phrases: Sequence[str], detector: Detector | None) -> Choice:
@@ -232,9 +227,7 @@ def _alone(image: Image, choice: Choice, phrases: Sequence[str], detector: Detec
         rest = 1 - own / max(int(np.count_nonzero(choice.mask)), 1)
         if own > 0.9 * np.count_nonzero(found.mask) and rest > _REST:
             doubts.append(f"{rest:.0%} of it is not {found.phrase!r}: something else stands with it")
-    if not doubts:
-        return choice
-    return replace(choice, confidence=choice.confidence * 0.5, reasons=(*choice.reasons, *doubts))
+    return doubted(choice, *doubts) if doubts else choice
 
 
 def _seen(image: Image, phrases: Sequence[str], detector: Detector | None) -> Detected | None:

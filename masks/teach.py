@@ -11,7 +11,7 @@ import argparse
 import multiprocessing
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -43,6 +43,9 @@ def photos_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
 
 
+_loaded = cache(load_foreground)  # once a process, not once a photo
+
+
 def label(path: Path, network: Path | None) -> Label | None:
     """A photo with its mask, with None where no mask is sure; None for a photo of a person."""
     image = read_picture(str(path)).image
@@ -53,7 +56,7 @@ def label(path: Path, network: Path | None) -> Label | None:
     if keyed is not None and confidence.of_keyed(keyed).confidence >= KEY_SURE:
         return image, _alone(keyed.mask)
     if network is not None:
-        product = find_product(image, load_foreground(network))
+        product = find_product(image, _loaded(network))
         if product is not None and confidence.of_product(product).confidence >= NETWORK_SURE:
             return image, _alone(product.mask)
     return image, None

@@ -12,24 +12,12 @@ from pipeline.embedded.palette import DYES
 from pipeline.embedded.render import render
 from pipeline.embedded.sam import TINY, build_sam, fit_state, load_sam, save_sam
 from pipeline.embedded.score import card, held_out, score_sam
-from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, build_cache, label_map, open_cache
+from pipeline.embedded.train.data import TRAIN_SEED, build_cache, label_map, open_cache
 from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.phrases import encode
 from pipeline.embedded.train.run import averaged, train
 from pipeline.embedded.train.sam import jittered, train_stage
 from pipeline.errors import ModelError, RecipeError, WeightsMissing
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("scenes")
-    build_cache(folder, 6, first_seed=0, size_px=128)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache(scenes) -> SceneCache:
-    return open_cache(scenes)
 
 
 def test_a_cache_holds_what_the_renderer_draws_and_goes_on(scenes, cache, tmp_path):

@@ -1,7 +1,6 @@
 """The detector's training: true phrases and boxes, losses that reach every part, exact resume, honest scores."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import torch
 from pipeline.embedded.detector import build_detector, build_tokenizer, save_detector
 from pipeline.embedded.score import score_detector, score_sam
 from pipeline.embedded.train.backbone import KINDS, coverage, into_detector, train_backbone
-from pipeline.embedded.train.data import SceneCache, build_cache, open_cache
 from pipeline.embedded.train.detector import (
     backbone_once,
     batch_of,
@@ -37,18 +35,6 @@ from pipeline.embedded.train.mix import PLAIN
 from pipeline.embedded.train.run import averaged
 from pipeline.embedded.train.views import SECOND, shapes_at, view
 from pipeline.errors import WeightsMissing
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("scenes")
-    build_cache(folder, 6, first_seed=0, size_px=128)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache(scenes) -> SceneCache:
-    return open_cache(scenes)
 
 
 @pytest.mark.parametrize("shape", shapes_at(128))

@@ -1,31 +1,17 @@
 """What the detector is asked in training, and that it is trained further from a folder of weights."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from pipeline.embedded.captions import SYNONYMS
 from pipeline.embedded.detector import build_detector, save_detector
-from pipeline.embedded.train.data import SceneCache, Thing, build_cache, open_cache
+from pipeline.embedded.train.data import Thing
 from pipeline.embedded.train.detector import build_student
 from pipeline.embedded.train.mix import Mix, share_of_scenes
 from pipeline.embedded.train.phrases import ALIKE, absent_phrases, called, choose_phrases
 from pipeline.embedded.train.run import EXPORTS, train
 from pipeline.errors import RecipeError, WeightsMissing
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("scenes")
-    build_cache(folder, 6, first_seed=0, size_px=128)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache(scenes) -> SceneCache:
-    return open_cache(scenes)
 
 
 def test_absent_phrases_name_nothing_that_is_there(cache):
