@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from flows.refining import refined_garment
 from flows.way import ItemWay, Made
 from pipeline.errors import CheckFailed, ItemError, WeightsMissing
 from pipeline.files.recipe import Recipe
-from pipeline.files.recipe_controls import ControlUse, control_uses
+from pipeline.files.recipe_controls import ControlKind, ControlUse, control_uses, drawn_by
 from pipeline.files.store import Result
 from pipeline.types import Alpha, Image, Json, Subject
 
@@ -59,7 +60,8 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     mode, wanted = MODES[way.recipe.garment.mode], way.recipe.garment
     plan = mode.plan(way, found, figure)
     generator, left_out = _generator(way)
-    drawn = draw_controls(plan, generator_controls(way), native_size_of(generator, plan))
+    drawing = drawing_of(way, wanted.controls)
+    drawn = draw_controls(plan, generator_controls(way), native_size_of(generator, plan), drawing)
     controls = with_reach(drawn, _wanted(way))
     files = {f"control-{one.kind}.png": encode_image(one.image) for one in controls}
     tried: list[dict[str, Json]] = []
@@ -75,6 +77,13 @@ def _paint(way: ItemWay, found: Result, figure: Result) -> Made:
     best = max(range(len(tried)), key=lambda at: (not tried[at]["problems"], tried[at]["merit"]))
     notes = [figure.meta["pose"], *left_out, *take_notes(generator)]
     return files, {"candidates": tried, "best": best, "notes": notes, "weights": generator.fingerprint}
+
+
+def drawing_of(way: ItemWay, controls: Sequence[ControlKind | ControlUse]) -> Callable[[str, Image], Image]:
+    """What draws the maps of networks: those that the ``controls`` name."""
+    from pipeline.models.annotators import annotate
+
+    return partial(annotate, by=drawn_by(controls), accept_licence=way.recipe.accept_licence)
 
 
 def generator_controls(way: ItemWay) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pipeline.errors import NothingFound
 from pipeline.files.address import exists, join
 from pipeline.files.recipe import Recipe
 from pipeline.files.recipe_checks import REFINEMENTS
-from pipeline.files.recipe_controls import control_uses
+from pipeline.files.recipe_controls import ControlUse, control_uses, drawn_by
 from pipeline.files.recipe_generation import GenerateSection
 from pipeline.files.store import stage_key
 from pipeline.types import Json
@@ -106,8 +106,10 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
 
     recipe, wanted = way.recipe, way.recipe.generate
     mode = recipe.garment.mode
-    room = None if mode == "keep" else {"mode": mode, "relax": recipe.subject.relax}
-    figure = key_of("figure", room, [subject, way.digest])
+    room: dict[str, Json] | None = None if mode == "keep" else {"mode": mode, "relax": recipe.subject.relax}
+    reader = drawn_by(recipe.garment.controls).get("pose")
+    room = {**(room or {}), "pose": reader} if reader else room
+    figure = key_of("figure", room, [subject, way.digest], _weights(reader) if reader else "")
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
     garment = recipe.garment.model_dump(mode="json", exclude={"mix", "group"})  # they decide model and seed alone
     what = {
@@ -117,8 +119,7 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
         "generate": _sampling(wanted),
         "seed": way.seed,
     }
-    kinds = [use.kind for use in control_uses(recipe.garment.controls)]
-    names = [wanted.checkpoint, *_control_parts(nets, kinds)]
+    names = [wanted.checkpoint, *_control_parts(nets, control_uses(recipe.garment.controls))]
     names += [adapter] if (adapter := reference_checkpoint(way)) else []
     paint = key_of("paint", what, [figure, *reference_digest(way)], "+".join(map(_weights, names)))
     enlarging = _unless_off(recipe.upscale.model_dump(mode="json"), *REFINEMENTS)
@@ -129,12 +130,13 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     )
 
 
-def _control_parts(nets: Mapping[str, str], kinds: Sequence[str]) -> list[str]:
-    """Rows of what reads and draws the maps of ``kinds``, those that a checkpoint has ``nets`` for."""
-    from pipeline.models.annotators import ANNOTATORS
+def _control_parts(nets: Mapping[str, str], uses: Sequence[ControlUse]) -> list[str]:
+    """Rows of what reads and draws the maps of ``uses``, those that a checkpoint has ``nets`` for."""
+    from pipeline.models.annotators import ANNOTATORS, annotator_of
 
-    known = [kind for kind in kinds if kind in nets]
-    return [*(nets[kind] for kind in known), *(ANNOTATORS[kind].checkpoint for kind in known if kind in ANNOTATORS)]
+    known = [use for use in uses if use.kind in nets]
+    drawn = [annotator_of(use.kind, use.by).checkpoint for use in known if use.kind in ANNOTATORS]
+    return [*(nets[use.kind] for use in known), *drawn]
 
 
 def _refining_weights(way: ItemWay) -> str:
@@ -200,7 +202,7 @@ def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
     }
     what |= {"controls": [use.model_dump(mode="json") for use in uses]} if uses else {}
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
-    names = [wanted.checkpoint, *_control_parts(nets, [use.kind for use in uses])]
+    names = [wanted.checkpoint, *_control_parts(nets, uses)]
     names += [adapter] if (adapter := reference_checkpoint(way)) else []
     return key_of("place", what, [subject, *reference_digest(way)], "+".join(map(_weights, names)))
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flows.finding import wearers_of
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError
+from pipeline.files.recipe_controls import drawn_by
 from pipeline.files.store import Result
 from pipeline.types import Image, Json, Picture, Subject
 
 if TYPE_CHECKING:
+    from masks.figure import Bodies
     from pipeline.garment import Plan
 
 
@@ -62,11 +65,20 @@ def subject_of(found: Result) -> Subject:
     return unpack_subject(found)
 
 
+def _bodies_of(way: ItemWay) -> Bodies | None:
+    """What reads bodies where the recipe names it; None where the figure's own pose is taken."""
+    if "pose" not in drawn_by(way.recipe.garment.controls):
+        return None
+    from pipeline.models.bodies import read_bodies
+
+    return partial(read_bodies, accept_licence=way.recipe.accept_licence)
+
+
 def _figure(way: ItemWay, found: Result) -> Made:
     from masks.figure import find_figure
     from pipeline.files.codec import encode_arrays, encode_mask
 
-    figure = find_figure(way.picture.image, subject_of(found).mask, wearers_of(way))
+    figure = find_figure(way.picture.image, subject_of(found).mask, wearers_of(way), _bodies_of(way))
     files = {"figure.png": encode_mask(figure.mask)}
     if figure.joints is not None:
         files["joints.npz"] = encode_arrays({"joints": figure.joints})
@@ -151,7 +163,7 @@ def _restyle_figure(way: ItemWay, found: Result) -> Made:
 
     prompt_for(way)  # refused before anything is measured
     image, garment = way.picture.image, subject_of(found).mask
-    figure = find_figure(image, garment, wearers_of(way))
+    figure = find_figure(image, garment, wearers_of(way), _bodies_of(way))
     faces = face_boxes(image)
     relaxed, protected = restyle_room(
         image, garment, figure.mask, figure.joints, faces, relax=way.recipe.subject.relax

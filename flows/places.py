@@ -5,9 +5,10 @@ again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flows.garments import with_reach
+from flows.garments import drawing_of, with_reach
 from flows.references import reference_picture, reference_told
 from flows.refining import refine_place
 from flows.way import ItemWay, Made
@@ -52,7 +53,7 @@ def _generate(way: ItemWay, image: Image, alpha: Alpha) -> Made:
         wanted.checkpoint, controls=_readable(way, uses), accept_licence=way.recipe.accept_licence,
         scheduler=wanted.scheduler, reference=reference is not None, compiled=wanted.compile,
     )  # fmt: skip
-    known = seen_product(generator, image, alpha)
+    known = replace(seen_product(generator, image, alpha), annotate=drawing_of(way, way.recipe.background.controls))
     maps = with_reach(control_maps(known, [use.kind for use in uses], PRODUCT_MAPS), uses)
     wish = Wish(
         prompt=way.recipe.background.prompt or "",

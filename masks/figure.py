@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,11 +14,16 @@ from masks.find import Detected, Detector
 from masks.garment import WEARERS, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
-from pipeline.pixels import pose, pose_fit, pose_outline
+from pipeline.errors import ItemError
+from pipeline.pixels import geometry, pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
 
+Bodies = Callable[[Image], Sequence[Joints]]
+"""Reads the joints of every body in a picture."""
+LEAST_JOINTS: Final = 4
+"""Fewer joints than this are no pose."""
 LOOK_PX = 1024
 """Longest side at which a generated picture is judged: smaller, the face of a whole figure is missed."""
 FACE_SURE: Final = 0.68
@@ -44,12 +49,39 @@ class Figure:
     whole: bool = True
 
 
-def find_figure(image: Image, garment: Mask, detector: Detector | None = None) -> Figure:
-    """The figure that wears ``garment``, and its pose, fitted to hands and hips that are seen beside the garment."""
+def find_figure(image: Image, garment: Mask, detector: Detector | None = None, bodies: Bodies | None = None) -> Figure:
+    """The figure that wears ``garment``, and its pose, fitted to hands and hips that are seen beside the garment.
+
+    With ``bodies`` the pose is what these read in the photo, as it is. Raises ItemError where they read nobody there.
+    """
     figure = _read_figure(image, garment, detector)
+    if bodies is not None:
+        return replace(figure, joints=_body_on(figure.mask, image, bodies), source="the pose that OpenPose reads")
     if figure.joints is None:
         return figure
     return replace(figure, joints=pose_fit.fitted(figure.joints, image, figure.mask, garment))
+
+
+def _body_on(figure: Mask, image: Image, bodies: Bodies) -> Joints:
+    """Of the bodies read around the figure, the one most of whose joints lie on it."""
+    box = geometry.context_box(geometry.box_of(figure) or (0, 0, *image.shape[1::-1]), (len(figure), figure.shape[1]))
+    found = [pose.moved(one, by=(-float(box[0]), -float(box[1]))) for one in bodies(geometry.crop(image, box))]
+    near = ops.grow(figure, max(figure.shape) / 100)
+    best = max(found, key=lambda one: _on(near, one).sum(), default=None)
+    if best is None or (seen := best[:, 2] > 0).sum() < LEAST_JOINTS or _on(near, best).sum() < seen.sum() / 2:
+        raise ItemError(
+            "OpenPose reads nobody who wears the garment: leave by: openpose out of garment.controls, or give another "
+            "photo"
+        )
+    return pose.facing(best)
+
+
+def _on(mask: Mask, joints: Joints) -> Mask:
+    """Which of the joints are seen and lie on ``mask``."""
+    height, width = mask.shape
+    x, y = np.rint(joints[:, 0]).astype(int), np.rint(joints[:, 1]).astype(int)
+    inside = (joints[:, 2] > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return np.asarray(inside & mask[y.clip(0, height - 1), x.clip(0, width - 1)])
 
 
 def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figure:

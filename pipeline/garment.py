@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import CheckFailed
+from pipeline.models.annotators import annotate
 from pipeline.models.controls import control_maps, known_of
 from pipeline.models.families import ControlMap, Generator, Inpaint
 from pipeline.models.generators import generate, native_size
@@ -118,12 +119,14 @@ def prompt_of(*, person: str, wearing: str, place: str) -> str:
     return ", ".join(part for part in (who, place.strip()) if part)
 
 
-def draw_controls(plan: Plan, kinds: Sequence[str], size: Size) -> tuple[ControlMap, ...]:
+def draw_controls(
+    plan: Plan, kinds: Sequence[str], size: Size, annotate: Callable[[str, Image], Image] = annotate
+) -> tuple[ControlMap, ...]:
     """The control maps of the plan's crop at the model's ``size``. Raises ItemError where one cannot be drawn."""
     x0, y0 = plan.box[:2]
     joints = None if plan.joints is None else pose.moved(plan.joints, by=(float(x0), float(y0)))
-    known = known_of(geometry.crop(plan.photo, plan.box), geometry.crop(plan.alpha >= 0.5, plan.box), joints, size)
-    return control_maps(known, kinds)
+    piece, kept = geometry.crop(plan.photo, plan.box), geometry.crop(plan.alpha >= 0.5, plan.box)
+    return control_maps(known_of(piece, kept, joints, size, annotate), kinds)
 
 
 def paint(generator: Generator, plan: Plan, wish: Wish, controls: tuple[ControlMap, ...]) -> Image:

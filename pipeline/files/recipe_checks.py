@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from pipeline.files.recipe_controls import CONTROL_KINDS
+from pipeline.files.recipe_controls import CONTROL_KINDS, READERS
 from pipeline.files.recipe_fields import as_ids
 from pipeline.files.recipe_generation import GarmentSection
 from pipeline.files.recipe_messages import Problem, did_you_mean
@@ -66,6 +66,15 @@ def _kinds(data: Json, section: str, field: str) -> list[str]:
     entries = listed if isinstance(listed, list) else []
     kinds = [entry.get("kind") if isinstance(entry, dict) else entry for entry in entries]
     return [kind for kind in kinds if kind in CONTROL_KINDS]
+
+
+def _drawers(data: Json, section: str) -> list[str]:
+    """The networks that a section's controls are to be drawn by, those that there are."""
+    below = data.get(section)
+    listed = below.get("controls") if isinstance(below, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    named = [(entry.get("kind"), entry.get("by")) for entry in entries if isinstance(entry, dict)]
+    return [by for kind, by in named if by in READERS.get(str(kind), ())]
 
 
 def _unknown_protocols(data: Json) -> Iterator[Problem]:
@@ -184,6 +193,8 @@ def _check_licences(row: Checkpoint, accepted: Sequence[str], data: Json) -> Non
     every_item = _value(data, "generate", "reference") is not None  # a column may leave it out
     read = readable_controls(row, reference=every_item)
     for name in dict.fromkeys(row.controlnets[kind] for kind in kinds if kind in read and kind in row.controlnets):
+        check_licence(checkpoint(name), accepted)
+    for name in _drawers(data, "garment" if garment else "background"):
         check_licence(checkpoint(name), accepted)
     if _asks_for_reference(data) and row.ip_adapter:
         check_licence(ip_adapter_of(row), accepted)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from pipeline.files.recipe_messages import did_you_mean
 
 ControlKind = Literal["pose", "canny", "softedge", "lineart", "depth"]
+Reader = Literal["openpose", "hed", "pidinet"]
 CONTROL_KINDS: tuple[str, ...] = get_args(ControlKind)
+READERS: Mapping[str, tuple[str, ...]] = {"pose": ("openpose",), "softedge": ("hed", "pidinet")}
+"""The networks that a kind of control may be drawn `by`, where there is a choice."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -27,6 +39,14 @@ class ControlUse(BaseModel):
     """From which share of the steps on."""
     end: Share = 1.0
     """Up to which share of the steps."""
+    by: Reader | None = None
+    """The network that draws it, in place of the kind's own: `openpose` for pose, `hed` or `pidinet` for softedge."""
+
+    @model_serializer(mode="wrap")
+    def _unless_named(self, made: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without ``by`` where none is named: what a recipe does not ask for changes no key."""
+        fields: dict[str, Any] = made(self)
+        return {name: value for name, value in fields.items() if name != "by" or value is not None}
 
 
 _TAKES = "write a kind, or {kind: canny, scale: 0 to 2, start: 0 to 1, end: 0 to 1}"
@@ -52,6 +72,9 @@ def _check_reach(kind: str, fields: dict[str, Any]) -> None:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise ValueError(f"control {kind}, {wrong['loc'][0]}: {wrong['input']!r} cannot be used; {_TAKES}.") from error
+    if use.by is not None and use.by not in READERS.get(kind, ()):
+        can = f"it is drawn by {' or '.join(READERS[kind])}" if kind in READERS else "its network is always the same"
+        raise ValueError(f"control {kind}: {use.by} draws no {kind} map; leave by out, {can}.")
     if use.start >= use.end:
         raise ValueError(f"control {kind}: start {use.start:g} is not before end {use.end:g}.")
 
@@ -73,3 +96,8 @@ def control_uses(controls: Sequence[ControlKind | ControlUse]) -> tuple[ControlU
     """The controls with their reach, each kind once: the last of a kind counts."""
     uses = [ControlUse(kind=one) if isinstance(one, str) else one for one in controls]
     return tuple({use.kind: use for use in uses}.values())
+
+
+def drawn_by(controls: Sequence[ControlKind | ControlUse]) -> dict[str, str]:
+    """The networks that the controls name, by kind; kinds that name none are left out."""
+    return {use.kind: use.by for use in control_uses(controls) if use.by is not None}

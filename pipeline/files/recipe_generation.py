@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from pipeline.files.recipe_controls import Controls
+from pipeline.files.recipe_controls import ControlKind, Controls, ControlUse, drawn_by
 from pipeline.files.recipe_fields import Address, CheckpointId, ModelId, Section
 
 
@@ -49,13 +49,22 @@ class GarmentSection(Section):
     repaint: Literal["everything", "figure"] = "everything"
     """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
     controls: Controls = ["pose", "canny"]
-    """Control maps, or `{kind: canny, scale: 0.6, end: 0.8}`; those without a ControlNet in the row are left out."""
+    """Control maps, or `{kind: pose, scale: 0.8, by: openpose}`; those without a ControlNet in the row are left out."""
     soft_edge: Annotated[float, Field(ge=0, le=0.1)] = 0.0
     """Width in which repainting fades out towards a place that is kept, as a share of the photo's longer side."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 3
     """Pictures that are generated and measured for each item; the best one is taken."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 2
     """How often new candidates are generated while none passes the checks; then the item is parked."""
+
+    @field_validator("controls")
+    @classmethod
+    def _pose_of_somebody(
+        cls, value: list[ControlKind | ControlUse], info: ValidationInfo
+    ) -> list[ControlKind | ControlUse]:  # fmt: skip
+        if info.data.get("mode") == "place" and "pose" in drawn_by(value):
+            raise ValueError("mode: place has nobody whose pose could be read; write pose without by.")
+        return value
 
 
 def _off_or_enough(value: float) -> float:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import cv2
@@ -37,26 +38,43 @@ class Annotator:
     draw: Callable[[Any, Image], Image]
 
 
-def annotate(kind: str, image: Image, *, accept_licence: Sequence[str] = (), mirror: Path | None = None) -> Image:
-    """The map of ``kind``, (H, W, 3) uint8 of the image's size.
+def annotate(
+    kind: str, image: Image, *, by: Mapping[str, str] = MappingProxyType({}), accept_licence: Sequence[str] = (),
+    mirror: Path | None = None,
+) -> Image:  # fmt: skip
+    """The map of ``kind``, (H, W, 3) uint8 of the image's size; ``by`` names other networks than its own, by kind.
 
     Raises:
         ItemError: the map shows nothing.
+        LicenceRefused: the network is non-commercial and not accepted.
         WeightsMissing: the network's weights are not on this machine; the message says how to get them.
         ModelError: they do not fit.
     """
-    annotator, where = ANNOTATORS[kind], choose_device()
+    annotator = annotator_of(kind, by.get(kind))
     row = checkpoint(annotator.checkpoint, role="annotator")
-    check_licence(row, accept_licence)
-
-    def load() -> Any:
-        return annotator.load(row, locate(row, mirror=mirror), where)
-
-    model = loaded_models().get(("annotator", row.id, where, mirror), row.size_gb, load)
-    made = annotator.draw(model, image)
+    made = annotator.draw(loaded(row, annotator.load, accept_licence=accept_licence, mirror=mirror), image)
     if int(made.max()) - int(made.min()) < LEAST:
         raise ItemError(f"the {kind} map of this photo shows nothing: leave {kind} out of garment.controls")
     return made
+
+
+def annotator_of(kind: str, by: str | None = None) -> Annotator:
+    """What draws maps of ``kind``: its own network, or the one that is named ``by``."""
+    return ANNOTATORS[kind] if by is None or ANNOTATORS[kind].checkpoint == by else OTHERS[kind, by]
+
+
+def loaded(
+    row: Checkpoint, load: Callable[[Checkpoint, Path, str], Any], *, accept_licence: Sequence[str] = (),
+    mirror: Path | None = None,
+) -> Any:  # fmt: skip
+    """The row's network, loaded once in this process. Raises as `annotate` does."""
+    check_licence(row, accept_licence)
+    where = choose_device()
+
+    def make() -> Any:
+        return load(row, locate(row, mirror=mirror), where)
+
+    return loaded_models().get(("annotator", row.id, where, mirror), row.size_gb, make)
 
 
 def _load_soft_edges(row: Checkpoint, place: Path, device: str) -> Any:
@@ -67,6 +85,17 @@ def _load_soft_edges(row: Checkpoint, place: Path, device: str) -> Any:
     network = ControlNetHED_Apache2()
     load_strictly(network, read_state(place, pickle=row.pickle), name=row.id)
     return HEDdetector(network.float().eval()).to(device)
+
+
+def _load_pixel_differences(row: Checkpoint, place: Path, device: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from controlnet_aux.pidi import PidiNetDetector
+        from controlnet_aux.pidi.model import pidinet
+
+    network = pidinet()
+    load_strictly(network, read_state(place, pickle=row.pickle), name=row.id)
+    return PidiNetDetector(network.eval()).to(device)
 
 
 def _load_line_art(row: Checkpoint, place: Path, device: str) -> Any:
@@ -115,4 +144,9 @@ ANNOTATORS: Final[Mapping[str, Annotator]] = {
     "lineart": Annotator(checkpoint="lineart", load=_load_line_art, draw=_by_controlnet_aux),
     "depth": Annotator(checkpoint="depth-anything-v2-small", load=_load_depth, draw=_by_depth_estimator),
 }
-"""The kinds of maps that networks draw."""
+"""The kinds of maps that networks draw, and the network that does where a recipe names none."""
+
+OTHERS: Final[Mapping[tuple[str, str], Annotator]] = {
+    ("softedge", "pidinet"): Annotator(checkpoint="pidinet", load=_load_pixel_differences, draw=_by_controlnet_aux),
+}
+"""Those that a recipe may name in their place, by kind and name."""

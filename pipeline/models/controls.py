@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
@@ -29,11 +29,15 @@ BORDER: Final = 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a control map is drawn from, all of the model's own size: the picture, what is kept, the joints (18, 3)."""
+    """What a control map is drawn from, all of the model's own size: the picture, what is kept, the joints (18, 3).
+
+    ``annotate`` draws the maps of networks, by kind.
+    """
 
     image: Image
     kept: Mask
     joints: Joints | None
+    annotate: Callable[[str, Image], Image] = field(default=annotate, compare=False)
 
 
 def pose_map(known: Known) -> Image:
@@ -56,7 +60,7 @@ def _near_border(known: Known) -> Mask:
 def _border_lines(kind: str, known: Known) -> Image:
     """A network's lines of the garment near its border, for the reasons of `border_canny`."""
     near = _near_border(known)
-    lines = annotate(kind, known.image)
+    lines = known.annotate(kind, known.image)
     return np.where(near[..., None], lines, np.uint8(0))
 
 
@@ -78,7 +82,7 @@ MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {
     "canny": border_canny,
     "softedge": functools.partial(_border_lines, "softedge"),
     "lineart": functools.partial(_border_lines, "lineart"),
-    "depth": lambda known: annotate("depth", known.image),
+    "depth": lambda known: known.annotate("depth", known.image),
     "tile": lambda known: known.image,
 }
 """How a map is drawn, by kind of control."""
@@ -86,7 +90,7 @@ MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {
 
 def _product_depth(known: Known) -> Image:
     """The depth of the product alone, all else far away: of the empty canvas around it nothing is known."""
-    return np.where(known.kept[..., None], annotate("depth", known.image), np.uint8(0))
+    return np.where(known.kept[..., None], known.annotate("depth", known.image), np.uint8(0))
 
 
 PRODUCT_MAPS: Final[Mapping[str, Callable[[Known], Image]]] = {**MAPS, "depth": _product_depth}
@@ -100,7 +104,10 @@ def control_maps(
     return tuple(ControlMap(kind=kind, image=maps[kind](known)) for kind in kinds)
 
 
-def known_of(image: Image, kept: Mask, joints: Joints | None, size: tuple[int, int]) -> Known:
+def known_of(
+    image: Image, kept: Mask, joints: Joints | None, size: tuple[int, int],
+    annotate: Callable[[str, Image], Image] = annotate,
+) -> Known:  # fmt: skip
     """What is known of a picture, brought to the model's ``size``; joints are in the picture's px."""
     scale = (size[1] / kept.shape[1], size[0] / kept.shape[0])
     share = cv2.resize(kept.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
@@ -108,4 +115,5 @@ def known_of(image: Image, kept: Mask, joints: Joints | None, size: tuple[int, i
         image=geometry.resize_image(image, size),
         kept=np.asarray(share >= 0.5),
         joints=None if joints is None else moved(joints, scale=scale),
+        annotate=annotate,
     )

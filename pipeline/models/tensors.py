@@ -56,8 +56,9 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     except (pickles.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{path} was refused: not plain weights, or damaged ({reason[:200]})") from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
-        loaded = loaded["model"]
+    for name in ("model", "state_dict"):  # what trainers call the table that they save beside their settings
+        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
+            loaded = loaded[name]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise ModelError(f"{path} holds no table of tensors; it is no weights file of this kind")
     return {name.removeprefix("module."): value for name, value in loaded.items()}

@@ -12,6 +12,7 @@ from masks.find import Detected
 from masks.garment import WEARERS
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
+from pipeline.errors import ItemError
 from pipeline.pixels import pose, pose_outline
 from pipeline.types import Image, Mask
 
@@ -59,6 +60,52 @@ def test_a_face_that_the_detector_takes_for_a_mannequins_is_not_believed() -> No
     assert believed.source == "the pose of the person in the photo"
     assert doubted.source == "a pose completed from the figure's outline"
     assert asked == [WEARERS]
+
+
+def test_of_the_bodies_that_are_read_the_one_on_the_garments_figure_is_taken() -> None:
+    _, scene = worn_pair(7_100_009, size=SIZE)
+    told: list[Image] = []
+
+    def bodies(image: Image) -> list[pose.Joints]:
+        told.append(image)
+        beside = pose.moved(scene.keypoints, by=(-400.0, 0.0))
+        return [beside, scene.keypoints]
+
+    whole = find_figure(scene.image, np.ones(SIZE, np.bool_), bodies=bodies)
+    assert told[0].shape == scene.image.shape
+    assert whole.source == "the pose that OpenPose reads"
+    assert whole.joints is not None
+    assert np.array_equal(whole.joints, pose.facing(scene.keypoints)), "as it was read"
+
+
+def test_joints_read_around_the_figure_are_brought_back_to_the_photo() -> None:
+    _, scene = worn_pair(7_100_009, size=SIZE)
+    wide = np.full((SIZE[0], 3 * SIZE[1], 3), scene.image[0, 0], np.uint8)
+    wide[:, SIZE[1] : 2 * SIZE[1]] = scene.image
+    garment = np.zeros(wide.shape[:2], np.bool_)
+    garment[:, SIZE[1] : 2 * SIZE[1]] = _garment(scene)
+    seen: list[tuple[int, ...]] = []
+
+    def bodies(image: Image) -> list[pose.Joints]:
+        seen.append(image.shape)
+        middle = image.shape[1] / 2
+        return [np.array([[middle, 200 + 20 * n, 1] for n in range(18)], np.float32)]
+
+    figure = find_figure(wide, garment, bodies=bodies)
+    assert seen[0][1] < wide.shape[1], "only what is around the figure is read"
+    assert figure.joints is not None
+    assert figure.mask[figure.joints[:, 1].astype(int), figure.joints[:, 0].astype(int)].mean() > 0.5
+
+
+@pytest.mark.parametrize("found", ["nobody", "somebody else", "two joints"])
+def test_nobody_on_the_garment_is_an_items_error(found: str) -> None:
+    _, scene = worn_pair(7_100_009, size=SIZE)
+    apart = pose.moved(scene.keypoints, by=(-2000.0, 0.0))
+    few = scene.keypoints.copy()
+    few[2:, 2] = 0
+    answer = {"nobody": [], "somebody else": [apart], "two joints": [few]}[found]
+    with pytest.raises(ItemError, match="OpenPose reads nobody who wears the garment: leave by: openpose out"):
+        find_figure(scene.image, _garment(scene), bodies=lambda _: answer)
 
 
 def test_the_surest_figure_that_wears_the_garment_is_its_wearer() -> None:

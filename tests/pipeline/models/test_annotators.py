@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import ItemError, ModelError, WeightsMissing
+from pipeline.errors import ItemError, LicenceRefused, ModelError, WeightsMissing
 from pipeline.models.annotators import ANNOTATORS, annotate
 from pipeline.models.checkpoints import checkpoint
 from pipeline.models.controls import MAPS, Known, border_canny, control_maps
@@ -28,6 +28,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")
         from controlnet_aux.hed import ControlNetHED_Apache2
         from controlnet_aux.lineart import Generator
+        from controlnet_aux.pidi.model import pidinet
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
 
     folder = tmp_path_factory.mktemp("annotators")
@@ -37,6 +38,10 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / row.address / str(row.file)
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), path)
+    edges = pidinet()
+    torch.nn.init.constant_(edges.classifier.weight, 50)  # untrained, it is all but the same grey everywhere
+    trained = {f"module.{name}": value for name, value in edges.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": trained}, folder / checkpoint("pidinet").address / "table5_pidinet.pth")
     backbone = Dinov2Config(
         hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=56, patch_size=14,
         out_indices=[1, 2, 3, 4], reshape_hidden_states=False,
@@ -73,6 +78,18 @@ def test_a_map_has_the_photos_size_and_follows_it(kind: str, here: None) -> None
     assert made.dtype == np.uint8
     assert np.array_equal(made, annotate(kind, image))
     assert np.abs(made.astype(int) - annotate(kind, image[::-1].copy())).max() > 0
+
+
+def test_soft_edges_are_drawn_by_the_network_that_is_named(here: None) -> None:
+    image = photo()
+    own, hed = annotate("softedge", image), annotate("softedge", image, by={"softedge": "hed"})
+    other = annotate("softedge", image, by={"softedge": "pidinet"}, accept_licence=["pidinet"])
+    assert np.array_equal(own, hed)
+    assert other.shape == image.shape
+    assert other.dtype == np.uint8
+    assert not np.array_equal(own, other)
+    with pytest.raises(LicenceRefused, match="accept_licence: pidinet"):
+        annotate("softedge", image, by={"softedge": "pidinet"})
 
 
 def test_garment_lines_are_drawn_on_the_garment_near_its_border_only(here: None) -> None:

@@ -23,8 +23,9 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
     assert read_state(tmp_path / "w.safetensors")["a"].tolist() == [1, 1]
 
 
-def test_a_pickle_needs_the_rows_word(tmp_path: Path) -> None:
-    torch.save({"model": {"module.a": torch.ones(2)}}, tmp_path / "w.pth")
+@pytest.mark.parametrize("table", ["model", "state_dict"])
+def test_a_pickle_needs_the_rows_word(table: str, tmp_path: Path) -> None:
+    torch.save({"epoch": 3, table: {"module.a": torch.ones(2)}}, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="pickle: true"):
         read_state(tmp_path / "w.pth")
     assert list(read_state(tmp_path / "w.pth", pickle=True)) == ["a"]
