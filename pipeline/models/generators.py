@@ -17,6 +17,7 @@ from pipeline.models.families import FAMILIES, Family, Generator, Inpaint, Part,
 from pipeline.models.families.diffusion import quiet
 from pipeline.models.families.image_prompt import share_reference
 from pipeline.models.families.soft_edge import MIN_STEPS as SOFT_STEPS
+from pipeline.models.families.storage import refuse_without_library
 from pipeline.models.ladder import fit_into_memory
 from pipeline.models.weights import fingerprint, locate, needed
 from pipeline.pixels.checks import is_near_black, is_near_uniform
@@ -159,7 +160,7 @@ def load_generator(
             or nothing to compile.
         LicenceRefused: non-commercial and not accepted.
         WeightsMissing: not on this machine; the message says how to get them.
-        ModelError: the weights do not fit, or there is no C++ compiler.
+        ModelError: the weights do not fit, there is no C++ compiler, or what stores the row's weights is not installed.
     """
     row = with_scheduler(checkpoint(name, role="generator"), scheduler)
     check_licence(row, accept_licence)
@@ -167,6 +168,7 @@ def load_generator(
     if compiled:
         _refuse_compiling(row)
         refuse_without_compiler(where, _backend)
+    refuse_without_library(row)
     wanted = [kind for kind in controls if kind not in family.own_controls]
     nets = {kind: checkpoint(row.controlnets[kind], role="controlnet") for kind in wanted}
     adapter = ip_adapter_of(row) if reference else None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from flows.items import process_chunk
@@ -17,8 +15,6 @@ from pipeline.files.picture import decode_picture
 from pipeline.files.recipe import Recipe, load_recipe
 from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint, checkpoints
 from pipeline.models.devices import loaded_models
-from pipeline.models.weights import MIRROR
-from tests.pipeline.models import flow_mirror
 from tests.pipeline.models.comfy_server import serving
 
 GENERATORS = [row.id for row in checkpoints().values() if row.role == "generator"]
@@ -61,40 +57,21 @@ def finished(recipe: Recipe, name: str) -> None:
     assert told.meta["checkpoint"] == name
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Tiny tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = flow_mirror.write_mirror(tmp_path_factory.mktemp("mirror"))
-    yield place
-    flow_mirror.remove(place)
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread", "flow_rows")
 @pytest.mark.parametrize(
     "name",
     [
         "flux1-schnell", "flux1-schnell-q4-k-s", "flux2-klein-4b", "qwen-image-lightning-4",
-        "qwen-image-edit-lightning-4", "sd3.5-large-turbo", "z-image-turbo", "lumina2-q4-0", "omnigen-v1",
+        "qwen-image-edit-lightning-4", "sd3.5-large-turbo", "z-image-turbo", "lumina2-q4-0", "lumina2-nf4",
+        "omnigen-v1",
     ],
 )  # fmt: skip
-def test_the_shipped_recipe_runs_on_a_row_of_each_flow_family(
-    name: str, mirror: Path, one_thread: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(MIRROR, str(mirror))
-    monkeypatch.setenv(EXTRA_ROWS, str(flow_mirror.write_rows(tmp_path / "rows.yaml")))
-    flow_mirror.shrink_what_diffusers_fixes(monkeypatch)
-    loaded_models().clear()
+def test_the_shipped_recipe_runs_on_a_row_of_each_flow_family(name: str, photos: Path, tmp_path: Path) -> None:
+    if checkpoint(name).quantisation == "nf4":
+        pytest.importorskip("bitsandbytes")
     here = (f"catalog.address={photos}", "catalog.limit=1", f"batch.runs={tmp_path / 'runs'}")
     finished(swapped(name, f"accept_licence={name}", *here), name)
-    loaded_models().clear()
 
 
 def test_the_shipped_recipe_runs_on_a_comfyui_server(

@@ -14,6 +14,7 @@ from pipeline.errors import ModelError
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.devices import choose_dtype
 from pipeline.models.families.image_prompt import encoder_parts, wear_ip_adapter
+from pipeline.models.families.storage import store_small
 from pipeline.models.families.types import Part, Parts
 from pipeline.models.tensors import load_strictly, read_state
 
@@ -240,16 +241,3 @@ def wear_loras(pipe: Any, loras: Sequence[Part]) -> None:
         pipe.set_adapters(names, adapter_weights=[part.weight for part in loras])
         pipe.fuse_lora(adapter_names=names)
         pipe.unload_lora_weights()
-
-
-def store_small(row: Checkpoint, network: Any, dtype: Any) -> None:
-    """Store a network's weights as the row's ``quantisation`` says, and compute in ``dtype``.
-
-    Raises:
-        ModelError: this family has no such storage.
-    """
-    import torch
-
-    if row.quantisation != "fp8":
-        raise ModelError(f"Checkpoint {row.id!r}: family {row.family} stores weights as fp8, not as {row.quantisation}")
-    network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)

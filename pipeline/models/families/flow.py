@@ -25,11 +25,11 @@ from pipeline.models.families.diffusion import (
     named,
     quiet,
     scheduler_of,
-    store_small,
     wear_loras,
 )  # fmt: skip
 from pipeline.models.families.image_prompt import encoder_parts
 from pipeline.models.families.prompts import Embedding
+from pipeline.models.families.storage import store_small
 from pipeline.models.families.types import Generator, Inpaint, Part, Parts
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,42 +10,15 @@ import pytest
 import torch
 
 from pipeline.errors import RecipeError
-from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
+from pipeline.models.checkpoints import checkpoint
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import ControlMap, Generator
 from pipeline.models.generators import load_generator, refuse_unfit
 from pipeline.models.on_cpu import unpack
-from pipeline.models.weights import MIRROR
 from pipeline.passes.inpaint import Wish, inpaint
 from tests.pipeline.models import flow_mirror
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("mirror")
-    yield flow_mirror.write_mirror(folder)
-    flow_mirror.remove(folder)
-
-
-@pytest.fixture
-def here(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The mirror as this machine's weights, and the rows at a small size."""
-    monkeypatch.setenv(MIRROR, str(mirror))
-    monkeypatch.setenv(EXTRA_ROWS, str(flow_mirror.write_rows(tmp_path / "rows.yaml")))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    flow_mirror.shrink_what_diffusers_fixes(monkeypatch)
-    loaded_models().clear()
-    yield
-    loaded_models().clear()
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def photo() -> tuple[Any, Any]:
@@ -88,8 +59,10 @@ def paint(generator: Generator, **said: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", flow_mirror.generators())
-def test_a_row_runs_a_whole_inpaint_as_it_says(name: str, here: None) -> None:
+def test_a_row_runs_a_whole_inpaint_as_it_says(name: str, flow_rows: None) -> None:
     row = checkpoint(name, role="generator")
+    if row.quantisation == "nf4":
+        pytest.importorskip("bitsandbytes")
     assert row.sampling is not None
     refuse_unfit(row, steps=row.sampling.steps, guidance=row.sampling.guidance)
     generator = load_generator(name, device="cpu", accept_licence=[name])
@@ -102,11 +75,12 @@ def test_a_row_runs_a_whole_inpaint_as_it_says(name: str, here: None) -> None:
         kinds = {type(weights).__name__ for weights in generator.pipe.transformer.parameters()}
         assert "GGUFParameter" in kinds
     if row.quantisation:
-        assert torch.float8_e4m3fn in {weights.dtype for weights in generator.pipe.transformer.parameters()}
+        stored = {"fp8": torch.float8_e4m3fn, "nf4": torch.uint8}[row.quantisation]
+        assert stored in {weights.dtype for weights in generator.pipe.transformer.parameters()}
 
 
 @pytest.mark.parametrize(("name", "texts"), [("flux1-schnell", 1), ("sd3-medium", 2)])
-def test_a_prompt_is_encoded_once(name: str, texts: int, here: None) -> None:
+def test_a_prompt_is_encoded_once(name: str, texts: int, flow_rows: None) -> None:
     generator = load_generator(name, device="cpu", accept_licence=[name])
     first, again = paint(generator, steps=2), paint(generator, steps=2)
     assert np.array_equal(first, again)
@@ -117,7 +91,7 @@ CONTROLLED = [name for name in flow_mirror.generators() if name in ("flux1-dev",
 
 
 @pytest.mark.parametrize("name", CONTROLLED)
-def test_a_rows_controls_act_alone_and_together(name: str, here: None) -> None:
+def test_a_rows_controls_act_alone_and_together(name: str, flow_rows: None) -> None:
     kinds = ("pose", "canny")
     accepted = [name, *checkpoint(name).controlnets.values()]
     drawn = np.random.default_rng(4).integers(0, 256, (*photo()[0].shape[:2], 3), dtype=np.uint8)
@@ -137,7 +111,7 @@ def test_a_rows_controls_act_alone_and_together(name: str, here: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["flux1-dev-turbo-alpha", "qwen-image-lightning-4"])
-def test_a_lora_changes_the_weights_that_it_names(name: str, here: None) -> None:
+def test_a_lora_changes_the_weights_that_it_names(name: str, flow_rows: None) -> None:
     base = str(flow_mirror.rows_of_families()[name].base)
     layer = "transformer_blocks.0.attn.to_q.weight"
     plain = unpack(load_generator(base, device="cpu", accept_licence=[base]).pipe.transformer).state_dict()
@@ -148,7 +122,7 @@ def test_a_lora_changes_the_weights_that_it_names(name: str, here: None) -> None
 
 
 @pytest.mark.parametrize("name", ["flux1-dev", "qwen-image", "sd3-medium", "z-image", "lumina2"])
-def test_strength_leaves_out_the_first_steps(name: str, here: None) -> None:
+def test_strength_leaves_out_the_first_steps(name: str, flow_rows: None) -> None:
     generator = load_generator(name, device="cpu", accept_licence=[name])
     steps = counted(generator)
     weak = paint(generator, steps=8, strength=0.5)
@@ -159,7 +133,7 @@ def test_strength_leaves_out_the_first_steps(name: str, here: None) -> None:
     assert distances[0] != distances[1]
 
 
-def test_what_a_distilled_row_cannot_take_is_refused(here: None) -> None:
+def test_what_a_distilled_row_cannot_take_is_refused(flow_rows: None) -> None:
     lightning = checkpoint("qwen-image-lightning-4")
     for said, why in (
         ({"steps": 8, "guidance": 1.0}, "at most 4"),

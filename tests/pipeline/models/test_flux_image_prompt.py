@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from pipeline.errors import LicenceRefused, ModelError, RecipeError
@@ -17,37 +15,13 @@ from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint
 from pipeline.models.devices import loaded_models
 from pipeline.models.families import Generator
 from pipeline.models.generators import generate, load_generator, readable_controls, refuse_unfit
-from pipeline.models.weights import MIRROR
-from tests.pipeline.models import flow_mirror
 from tests.pipeline.models import tiny_flow as tiny
 from tests.pipeline.models.test_image_prompt import apart, reference, request
 
 ACCEPTED = ("flux1-dev", "flux1-dev-q8-0", "flux1-dev-turbo-alpha", "ip-adapter-flux")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = flow_mirror.write_mirror(tmp_path_factory.mktemp("mirror"))
-    yield place
-    flow_mirror.remove(place)
-
-
-@pytest.fixture(autouse=True)
-def here(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mirror as this machine's weights."""
-    monkeypatch.setenv(MIRROR, str(mirror))
-    monkeypatch.setenv(EXTRA_ROWS, str(flow_mirror.write_rows(tmp_path / "rows.yaml")))
-    flow_mirror.shrink_what_diffusers_fixes(monkeypatch)
-    loaded_models().clear()
+pytestmark = pytest.mark.usefixtures("one_thread", "flow_rows")
 
 
 def load(name: str, **fields: Any) -> Generator:
