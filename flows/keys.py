@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "subject": 10,
-    "figure": 5,
+    "figure": 6,
     "paint": 8,
     "place": 3,
     "refine": 1,
@@ -109,12 +109,16 @@ def _garment_keys(way: ItemWay, subject: str) -> StageKeys:
     room: dict[str, Json] | None = None if mode == "keep" else {"mode": mode, "relax": recipe.subject.relax}
     reader = drawn_by(recipe.garment.controls).get("pose")
     room = {**(room or {}), "pose": reader} if reader else room
-    figure = key_of("figure", room, [subject, way.digest], _weights(reader) if reader else "")
+    words = [*recipe.subject.phrases, *(phrase for phrase, _ in recipe.garment.companions)]
+    if room is not None and mode == "place":
+        room["phrases"] = words  # they say how a garment is cut, and in which order several lie
+    further = [part for one in way.companions for part in (one.keys.subject, one.digest)]
+    figure = key_of("figure", room, [subject, way.digest, *further], _weights(reader) if reader else "")
     nets = checkpoint(wanted.checkpoint, role="generator").controlnets
-    garment = recipe.garment.model_dump(mode="json", exclude={"mix", "group"})  # they decide model and seed alone
+    garment = recipe.garment.model_dump(mode="json", exclude={"mix", "group", "worn_with"})  # these decide other keys
     what = {
         "garment": _unless_off(garment, "soft_edge"),
-        "wearing": recipe.garment.wearing or recipe.subject.phrases,
+        "wearing": recipe.garment.wearing or words,
         "place": recipe.background.prompt,
         "generate": _sampling(wanted),
         "seed": way.seed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from flows.companions import companions_told, pieces_of
 from flows.finding import wearers_of
 from flows.way import ItemWay, Made
 from pipeline.errors import ItemError
@@ -54,7 +55,8 @@ def prompt_for(way: ItemWay) -> str:
             f"{way.item.sku}/{way.item.view}: mode restyle needs the new garment in words: "
             "fill the column wearing, or write garment.wearing: a coral t-shirt; or show it by generate.reference"
         )
-    wearing = wearing or " and ".join(recipe.subject.phrases)
+    words = [*recipe.subject.phrases, *(phrase for phrase, _ in recipe.garment.companions)]
+    wearing = wearing or " and ".join(words)
     return prompt_of(person=recipe.garment.person, wearing=wearing, place=recipe.background.prompt or "")
 
 
@@ -122,7 +124,7 @@ def _place_figure(way: ItemWay, found: Result) -> Made:
     from pipeline.placing import place
 
     try:
-        placed = place(subject_of(found), way.recipe.subject.phrases)
+        placed = place(subject_of(found), way.recipe.subject.phrases, pieces_of(way))
     except ItemError as error:
         raise ItemError(f"{way.item.sku}/{way.item.view}: {error}") from error
     files = {
@@ -131,11 +133,14 @@ def _place_figure(way: ItemWay, found: Result) -> Made:
         "alpha.png": encode_alpha(placed.alpha),
         "joints.npz": encode_arrays({"joints": placed.joints}),
     }
-    meta = {
+    meta: dict[str, Json] = {
         "pose": "a pose that suits the garment's cut",
         "problems": list(placed.problems),
-        "measures": {"turned": round(placed.turned, 2)},
+        "measures": {"turned": round(placed.turned, 2), **companions_told(way)},
     }
+    if len(placed.layers) > 1:
+        meta["pose"] += f"; from below: {', '.join(placed.layers)}"
+        meta["measures"]["least_shown"] = round(min(placed.shown), 3)
     return files, meta
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from flows.companions import changed_companion
 from flows.sources import source_digest
 from flows.stages import walk
 from flows.way import ItemWay
@@ -70,6 +71,8 @@ def replay(address: BatchAddress, sku: str, view: str | None = None) -> Replayed
         raise RecipeError(f"{record.sku}/{record.view} has no finished picture: it is {record.state.value}")
     if source_digest(record.address, work.store)[0] != record.source_digest:
         raise ItemError(f"{record.address} is another photo than when {work.id} ran: put the old one back")
+    if changed := changed_companion(record, lambda address: source_digest(address, work.store)[0]):
+        raise ItemError(f"{changed} is another photo than when {work.id} ran: put the old one back")
     with tempfile.TemporaryDirectory(prefix="seamline-replay-") as folder:
         way = ItemWay(replace(work, store=Store(folder)), record)
         way.for_show = True  # the verdict was given already, by the batch or by a person

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from flows.companions import claimed, companion_preview, find_companions
 from flows.finding import detector_of, evidence_keys
 from flows.garments import garment_previews, garment_subject, restage
 from flows.keys import has_picture, is_generated, key_of, mask_address, uses_generator
@@ -51,6 +52,8 @@ def walk(way: ItemWay) -> Ending:
     if confidence < way.recipe.subject.park_below and not trusted:
         reason = f"mask confidence {confidence:.2f} is under park_below {way.recipe.subject.park_below:g}"
         return _parked(way, found, reason, scores)
+    if doubt := find_companions(way, _find):
+        return _parked(way, found, doubt, scores)
     if way.recipe.kind == "garment":
         composed = restage(way, found, enlarger)
     else:
@@ -221,12 +224,12 @@ def enlarger(recipe: Recipe, used: list[str]) -> Callable[[Image, float], Image]
 def _export(way: ItemWay, composed: Result) -> Made:
     from pipeline.files.codec import decode_image
     from pipeline.files.export import export_picture
-    from pipeline.files.provenance import Provenance, combined_source, read_provenance
+    from pipeline.files.provenance import Provenance
 
-    before = read_provenance(read_bytes(way.item.address))
+    source, had_person = claimed(way, composed.meta["digital_source"])
     provenance = Provenance(
-        digital_source=combined_source(before.digital_source if before else None, composed.meta["digital_source"]),
-        generated_person=_person_is_made(way.recipe) or (before.generated_person if before else False),
+        digital_source=source,
+        generated_person=_person_is_made(way.recipe) or had_person,
         sku=way.item.sku,
         view=way.item.view,
         recipe=way.recipe.name,
@@ -289,7 +292,8 @@ def _preview(way: ItemWay, found: Result, exported: Result | None, composed: Res
             files["taken.jpg"] = encode_preview(decode_image(composed.read("image.png")))
         if composed is not None and way.recipe.kind == "garment":
             files |= garment_previews(composed, way.picture.image, _subject(found).alpha)
-        return files, None
+        return files | companion_preview(way), None
 
     inputs = [result.key for result in (found, composed, exported) if result is not None]
+    inputs += [one.keys.subject for one in way.companions]
     return way.stage("preview", key_of("preview", None, inputs), make)

@@ -7,7 +7,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from flows.casting import with_model
@@ -50,6 +52,18 @@ class ItemWay:
     def recipe(self) -> Recipe:
         """The recipe with the row's own values and its named model. Raises ItemError for a value that is none."""
         return with_model(self.work.recipe.for_item(self.item))
+
+    @cached_property
+    def companions(self) -> tuple[ItemWay, ...]:
+        """A way for each further garment of the item's look, which ends with its mask; see `flows.companions`."""
+        ways = []
+        for phrase, address in self.recipe.garment.companions:
+            own = {**self.record.overrides, "subject.phrases": [phrase], "garment.worn_with": []}
+            name = PurePosixPath(address).stem or address
+            way = ItemWay(self.work, replace(self.record, sku=name, address=address, overrides=own))
+            way.executed, way.timings, way.for_show = self.executed, self.timings, self.for_show
+            ways.append(way)
+        return tuple(ways)
 
     @cached_property
     def marketplace(self) -> Marketplace:

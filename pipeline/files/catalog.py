@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import CatalogError
 from pipeline.files.catalog_checks import Photos, Seen, read_errors
-from pipeline.files.catalog_columns import Columns, RowError, find_columns, row_items
+from pipeline.files.catalog_columns import Columns, RowError, find_columns, further_photos, row_items
 from pipeline.files.catalog_folder import NOT_READ, PHOTO_ENDINGS, folder_files, sku_and_view
 from pipeline.files.catalog_tables import Bad, Row, as_text, csv_rows, jsonl_rows, parquet_rows
 from pipeline.files.recipe_models import CatalogSection
@@ -123,7 +123,8 @@ def read_catalog(
                 again = f"SKU {item.sku}, view {item.view} stands already in row {first}: {_apart(address)}"
                 refuse(item.row, again, item.sku, item.view, item.address)
                 continue
-            trouble = photos.trouble(item.address) if check_files and not is_known_there else ""
+            named = further_photos(item) if is_known_there else [item.address, *further_photos(item)]
+            trouble = next(filter(None, map(photos.trouble, named)), "") if check_files else ""
             if trouble:
                 refuse(item.row, f"SKU {item.sku}: {trouble}", item.sku, item.view, item.address)
                 continue

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.errors import CatalogError
+from pipeline.files.recipe_generation import phrase_and_photo
 from pipeline.files.recipe_messages import did_you_mean, join_names, wrong_value
 from pipeline.files.recipe_models import ROW_FIELDS, Recipe
 from pipeline.types import Item, Json
@@ -37,6 +38,8 @@ _NAMES: Mapping[str, Sequence[str]] = {
 """Column names that need no mapping, the first that is there; also in docs/recipes.md."""
 MAPPED_ONLY = frozenset({"reference"})
 """Fields whose bare name is no hint: in many tables it is the article's number. `catalog.columns` must name them."""
+WORN_WITH = "garment.worn_with"
+"""The field whose values are photos, and so lie where the row's own photo does."""
 _NUMBERED_PHOTO = re.compile(r"(?:photo|image|picture)_?([0-9]{1,3})")
 _LONGEST_NAME = 200
 
@@ -148,11 +151,21 @@ def row_items(columns: Columns, cells: Sequence[Json], row: int, locate: Callabl
         except RowError as error:
             raise RowError(f"column {column}: {error}", sku, views[0]) from None
         if value is not None:
-            overrides[path] = value
+            overrides[path] = [_located(one, locate) for one in value] if path == WORN_WITH else value
     return [
         Item(sku=sku, view=view, address=locate(photo), row=row, attributes=attributes, overrides=overrides)
         for view, (_, photo) in zip(views, photos, strict=True)
     ]
+
+
+def _located(entry: str, locate: Callable[[str], str]) -> str:
+    phrase, photo = phrase_and_photo(entry)
+    return f"{phrase}={locate(photo)}"
+
+
+def further_photos(item: Item) -> list[str]:
+    """Addresses of the photos that an item names beside its own."""
+    return [phrase_and_photo(entry)[1] for entry in item.overrides.get(WORN_WITH, ())]
 
 
 def _name(what: str, text: str) -> str:

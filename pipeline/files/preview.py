@@ -104,6 +104,12 @@ def garment_strips(
     return {f"{name}.jpg": encode_picture(image, file_format="jpeg", quality=85) for name, image in shown.items()}
 
 
+def masked_strip(shown: Sequence[tuple[Image, Alpha]]) -> bytes:
+    """JPEG of several photos (H, W, 3) under their mattes (H, W), side by side at one height."""
+    strip = _strip([_tall(mask_overlay(image, alpha)) for image, alpha in shown])
+    return encode_picture(strip, file_format="jpeg", quality=85)
+
+
 def _tall(image: Image) -> Image:
     width = max(1, round(image.shape[1] * STRIP_PX / image.shape[0]))
     shrinks = image.shape[0] > STRIP_PX

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.files.recipe_controls import CONTROL_KINDS, READERS
 from pipeline.files.recipe_fields import as_ids
-from pipeline.files.recipe_generation import GarmentSection
+from pipeline.files.recipe_generation import GarmentSection, phrase_and_photo
 from pipeline.files.recipe_messages import Problem, did_you_mean
 from pipeline.types import Json
 
@@ -98,6 +98,12 @@ def _missing_files(data: Json) -> Iterator[Problem]:
     reference = _value(data, "generate", "reference")
     if reference and "://" not in reference and not FilePath(reference).is_file():
         yield Problem(("generate", "reference"), f"there is no file {reference}: {_from_here()}")
+    garment = data.get("garment")
+    listed = garment.get("worn_with") if isinstance(garment, dict) else None
+    for entry in listed if isinstance(listed, list) else ():
+        photo = phrase_and_photo(str(entry))[1]
+        if photo and "://" not in photo and not FilePath(photo).is_file():
+            yield Problem(("garment", "worn_with"), f"there is no file {photo}: {_from_here()}")
     masks = _value(data, "subject", "masks") if _value(data, "subject", "finder") == "file" else None
     if masks and "://" not in masks and not FilePath(masks).is_dir():
         yield Problem(("subject", "masks"), f"there is no folder {masks}: {_from_here()}")

@@ -31,11 +31,28 @@ class GenerateSection(Section):
     """Compile the denoiser and the ControlNets for each size of picture (torch.compile); the first of a size waits."""
 
 
+def phrase_and_photo(value: str) -> tuple[str, str]:
+    """The two parts of an entry of `worn_with`."""
+    phrase, _, photo = value.partition("=")
+    return phrase.strip(), photo.strip()
+
+
+def _with_both(value: str) -> str:
+    if not all(phrase_and_photo(value)):
+        raise ValueError(
+            f"{value!r} does not say what it shows: write trousers=photos/navy.jpg, the phrase before the ="
+        )
+    return value
+
+
+Companion = Annotated[Address, AfterValidator(_with_both), Field(examples=["trousers=photos/navy.jpg"])]
+
+
 class GarmentSection(Section):
     """How a garment is restaged; read by `kind: garment`. The place is `background.prompt`."""
 
     mode: Literal["keep", "place", "restyle"] = "keep"
-    """`keep` carries its pixels onto a generated person; `restyle` dresses the person in the photo in `wearing`."""
+    """`keep` and `place` (flat or hollow) carry its pixels onto a generated person; `restyle` exchanges it."""
     person: Annotated[str, Field(max_length=1000)] = "a model"
     """Who wears it, in words: `a model with tan skin and long black hair`."""
     model: ModelId | None = None
@@ -46,6 +63,8 @@ class GarmentSection(Section):
     """What shares model, light and place; the SKU by default, or what a row says in the column `group`."""
     wearing: Annotated[str, Field(max_length=1000)] = ""
     """What the person wears, in words; the phrases of `subject` by default. The new garment for `mode: restyle`."""
+    worn_with: Annotated[list[Companion], Field(max_length=3)] = []
+    """Photos of further garments of the same look in `mode: place`, each after its phrase: `[trousers=navy.jpg]`."""
     repaint: Literal["everything", "figure"] = "everything"
     """`everything` but the garment, or only the old `figure`, before the backdrop that the photo has."""
     controls: Controls = ["pose", "canny"]
@@ -65,6 +84,18 @@ class GarmentSection(Section):
         if info.data.get("mode") == "place" and "pose" in drawn_by(value):
             raise ValueError("mode: place has nobody whose pose could be read; write pose without by.")
         return value
+
+    @field_validator("worn_with")
+    @classmethod
+    def _is_placed(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if value and info.data.get("mode", "place") != "place":
+            raise ValueError("only mode place puts several garments on: write mode: place, or leave it out")
+        return value
+
+    @property
+    def companions(self) -> tuple[tuple[str, str], ...]:
+        """Phrase and photo's address of each garment of `worn_with`."""
+        return tuple(phrase_and_photo(one) for one in self.worn_with)
 
 
 def _off_or_enough(value: float) -> float:

@@ -24,7 +24,7 @@ from pipeline.types import Item
 
 ColumnField = Literal[
     "sku", "view", "photo", "phrases", "finder", "box_threshold", "text_threshold", "park_below", "prompt", "mode",
-    "person", "fashion_model", "group", "wearing", "reference", "background_kind", "background_color",
+    "person", "fashion_model", "group", "wearing", "worn_with", "reference", "background_kind", "background_color",
     "background_color_to", "background_picture", "shadow_kind", "shadow_strength", "shadow_hangs",
 ]  # fmt: skip
 
@@ -40,6 +40,7 @@ ROW_FIELDS: Mapping[str, str] = {
     "fashion_model": "garment.model",
     "group": "garment.group",
     "wearing": "garment.wearing",
+    "worn_with": "garment.worn_with",
     "reference": "generate.reference",
     "background_kind": "background.kind",
     "background_color": "background.color",

@@ -39,7 +39,8 @@ _SHOTS = (("source", "Source", "not readable"), ("mask", "Mask", "no mask"), ("r
 
 
 _FURTHER = (
-    ("placed", "The garment laid on its pose"),
+    ("worn-with", "Worn with it, with their masks"),
+    ("placed", "What is worn, laid on its pose"),
     ("controls", "Control maps"),
     ("candidates", "Candidates and their merit, the taken one framed"),
     ("taken", "What was made, not published"),

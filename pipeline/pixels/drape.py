@@ -6,18 +6,21 @@ The pixels are the photograph's own, resampled once. Nothing is bent: what would
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.pixels.bottoms import Bottom, leg_turn
 from pipeline.pixels.geometry import box_of
 from pipeline.pixels.landmarks import Landmarks
 from pipeline.pixels.neckline import neck_opening
-from pipeline.pixels.stances import Stance
+from pipeline.pixels.stances import PITS, Stance, legs_matrix, sleeve_angle, top_matrix
 from pipeline.types import Alpha, Image, Mask, Size
 
+Transform = NDArray[np.float64]
+"""(2, 3), from px of the garment to px of the body's picture."""
 Map = NDArray[np.float32]
 """(H, W, 2): for each pixel of the body's picture, x and y in the garment's."""
 
@@ -26,6 +29,8 @@ MOST_TURN: Final = 6.0
 MOST_RAGGED: Final = 0.09
 """Share of an outline that may be frayed: a mask that lost stripes to a backdrop of their colour."""
 OUTLINE_PX: Final = 720
+SLEEVE_RIM: Final = 0.02
+"""What is left out around a hidden sleeve, in distances of the armpits."""
 SHADE: Final = 0.16
 """How much darker the cloth is where the body turns away from the light."""
 
@@ -34,8 +39,9 @@ SHADE: Final = 0.16
 class Draped:
     """The garment on the body: ``image`` its colours and ``alpha`` its matte, both of the stance's size.
 
-    ``turned`` is how far, in degrees, a sleeve lies off the angles at which an arm is held, ``ragged`` the share of its
-    outline that is not smooth, and ``opened`` whether the neckline's inside was told and left out.
+    ``turned`` is how far, in degrees, a sleeve or leg (``limb``) lies off the angles at which an arm or leg is held,
+    ``ragged`` the share of its outline that is not smooth, and ``opened`` whether the neckline's inside was told and
+    left out.
     """
 
     image: Image
@@ -43,33 +49,68 @@ class Draped:
     turned: float
     ragged: float
     opened: bool
+    limb: Literal["sleeve", "leg"] = "sleeve"
 
 
-def drape(image: Image, alpha: Alpha, marks: Landmarks, stance: Stance) -> Draped:
-    """Lay a garment (H, W, 3) with its matte on the joints of ``stance``."""
+def drape(
+    image: Image, alpha: Alpha, marks: Landmarks, stance: Stance, *, pits: float = PITS, sleeves_seen: bool = True
+) -> Draped:  # fmt: skip
+    """Lay a top (H, W, 3) with its matte, ``pits`` wide at the armpits, on the joints of ``stance``.
+
+    Sleeves that are not to be seen, under those of another garment, are left out.
+    """
     opening = neck_opening(image, alpha, marks)
     matte = alpha if opening is None else _without(alpha, opening)
-    scale = float(np.hypot(*stance.matrix[:, 0]))
-    image, matte, matrix = _shrunk(image, matte, stance.matrix, scale)
-    field = _map(matrix, stance.size)
+    turned = [
+        abs(angle - stance.arms[side]) for side in (0, 1) if (angle := sleeve_angle(marks, side)) is not None
+    ]  # fmt: skip
+    if not sleeves_seen:
+        matte, turned = without_sleeves(matte, marks), []
+    color, cover = laid(image, matte, top_matrix(stance, marks, pits), stance.size)
+    return Draped(
+        image=color, alpha=cover, turned=max(turned, default=0.0), ragged=ragged_share(np.asarray(alpha > 0.5)),
+        opened=opening is not None,
+    )  # fmt: skip
+
+
+def drape_bottom(image: Image, alpha: Alpha, bottom: Bottom, stance: Stance) -> Draped:
+    """Lay trousers, shorts or a skirt (H, W, 3) with its matte on the joints of ``stance``."""
+    color, cover = laid(image, alpha, legs_matrix(stance, bottom), stance.size)
+    return Draped(
+        image=color, alpha=cover, turned=leg_turn(bottom), ragged=ragged_share(np.asarray(alpha > 0.5)), opened=True,
+        limb="leg",
+    )  # fmt: skip
+
+
+def laid(image: Image, matte: Alpha, matrix: Transform, size: Size) -> tuple[Image, Alpha]:
+    """Colours and matte of a garment under one similarity (2, 3) in a picture of ``size``, resampled once."""
+    scale = float(np.hypot(*matrix[:, 0]))
+    image, matte, matrix = _shrunk(image, matte, matrix, scale)
+    field = _map(matrix, size)
     kernel = cv2.INTER_CUBIC if scale < 2 else cv2.INTER_LANCZOS4
     xs, ys = field[..., 0], field[..., 1]
     color = cv2.remap(image, xs, ys, kernel, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.remap(matte, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return Draped(
-        image=np.asarray(color, np.uint8),
-        alpha=np.clip(cover, 0, 1).astype(np.float32),
-        turned=max(abs(turn) for turn in stance.turns),
-        ragged=ragged_share(np.asarray(alpha > 0.5)),
-        opened=opening is not None,
-    )
+    return np.asarray(color, np.uint8), np.clip(cover, 0, 1).astype(np.float32)
+
+
+def without_sleeves(alpha: Alpha, marks: Landmarks) -> Alpha:
+    """A top's matte (H, W) without what lies outside the lines from its shoulders to its armpits."""
+    gone = np.zeros(alpha.shape, np.uint8)
+    for side, sleeve in enumerate(marks.sleeves):
+        if sleeve is not None:
+            ends = [marks.tops[side][None], sleeve.edges[:, 0], sleeve.edges[::-1, 1], marks.pits[side][None]]
+            cv2.fillPoly(gone, [np.rint(np.concatenate(ends)).astype(np.int32)], 1)
+    px = 2 * max(1, round(SLEEVE_RIM * float(np.hypot(*(marks.pits[1] - marks.pits[0]))))) + 1
+    return np.asarray(alpha * (cv2.dilate(gone, np.ones((px, px), np.uint8)) == 0), np.float32)
 
 
 def drape_problems(draped: Draped) -> tuple[str, ...]:
     """What a buyer would reject of the warp, in words."""
     said = []
     if draped.turned > MOST_TURN:
-        said.append(f"a sleeve lies {draped.turned:.0f} degrees off any angle at which an arm is held")
+        holds = {"sleeve": "an arm", "leg": "a leg"}[draped.limb]
+        said.append(f"a {draped.limb} lies {draped.turned:.0f} degrees off any angle at which {holds} is held")
     if draped.ragged > MOST_RAGGED:
         said.append(
             f"{draped.ragged:.0%} of the garment's outline is ragged (limit {MOST_RAGGED:.0%}): touch up its mask"
@@ -99,9 +140,7 @@ def _without(alpha: Alpha, opening: Mask) -> Alpha:
     return np.asarray(alpha * (1 - np.clip(2 * soft - 0.3, 0, 1)), np.float32)
 
 
-def _shrunk(
-    image: Image, matte: Alpha, matrix: NDArray[np.float64], scale: float
-) -> tuple[Image, Alpha, NDArray[np.float64]]:
+def _shrunk(image: Image, matte: Alpha, matrix: Transform, scale: float) -> tuple[Image, Alpha, Transform]:
     """The garment brought down first where the body's picture is smaller: sampling it there would alias its texture."""
     if scale > 0.95:
         return image, matte, matrix
@@ -114,7 +153,7 @@ def _shrunk(
     return np.asarray(small, np.uint8), np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_AREA)), moved
 
 
-def _map(matrix: NDArray[np.float64], size: Size) -> Map:
+def _map(matrix: Transform, size: Size) -> Map:
     back = cv2.invertAffineTransform(matrix)
     ys, xs = np.mgrid[: size[0], : size[1]].astype(np.float32)
     at = np.stack([xs, ys], axis=-1)

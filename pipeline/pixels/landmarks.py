@@ -83,12 +83,19 @@ class Landmarks:
         return np.asarray(self.sides[-1], np.float32)
 
 
-def find_landmarks(garment: Mask) -> Landmarks:
-    """The landmarks of a top, coat or dress that lies flat or hangs hollow, upright within 18 degrees.
+@dataclass(frozen=True, kw_only=True)
+class Upright:
+    """A garment stood up: ``mask`` (h, w) small and with its axis as the middle column, ``home`` takes points (..., 2)
+    of it to the photo's px, ``down`` and ``across`` are unit vectors of its axis in the photo."""
 
-    Raises:
-        ValueError: it has no outline to measure, has a hood, or lies on its side.
-    """
+    mask: Mask
+    home: Callable[[NDArray[np.float64]], Points]
+    down: Points
+    across: Points
+
+
+def stood_up(garment: Mask) -> Upright:
+    """A garment's mask (H, W) turned so that it is most its own mirror image. Raises ValueError if it is too small."""
     box = box_of(garment)
     if box is None or min(box[2] - box[0], box[3] - box[1]) < 24:
         raise ValueError("the garment's mask is too small to measure landmarks on")
@@ -101,7 +108,6 @@ def find_landmarks(garment: Mask) -> Landmarks:
     turn[0, 2] += small.shape[1] / 2 - center
     upright = cv2.warpAffine(small * np.uint8(255), turn, small.shape[::-1], flags=cv2.INTER_LINEAR) > 127
     back = cv2.invertAffineTransform(turn)
-    found = _measure(upright)
 
     def home(points: NDArray[np.float64]) -> Points:
         flat = np.asarray(points, np.float64).reshape(-1, 2)
@@ -109,9 +115,24 @@ def find_landmarks(garment: Mask) -> Landmarks:
         return np.asarray(there.reshape(np.shape(points)), np.float32)
 
     down = back[:, :2] @ np.array([0.0, 1.0])
-    return Landmarks(
+    return Upright(
+        mask=upright,
+        home=home,
         down=(down / np.hypot(*down)).astype(np.float32),
         across=np.array([down[1], -down[0]], np.float32) / np.float32(np.hypot(*down)),
+    )
+
+
+def find_landmarks(garment: Mask) -> Landmarks:
+    """The landmarks of a top, coat or dress that lies flat or hangs hollow, upright within 18 degrees.
+
+    Raises:
+        ValueError: it has no outline to measure, has a hood, or lies on its side.
+    """
+    stood = stood_up(garment)
+    found, home = _measure(stood.mask), stood.home
+    return Landmarks(
+        down=stood.down, across=stood.across,
         collar=home(found.collar), tops=home(found.tops), shoulders=home(found.shoulders), pits=home(found.pits),
         sides=home(found.sides),
         sleeves=(_home_sleeve(found.sleeves[0], home), _home_sleeve(found.sleeves[1], home)),
@@ -156,7 +177,7 @@ def _mirrored(small: NDArray[np.uint8], angle: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Upright:
+class _Marks:
     collar: NDArray[np.float64]
     tops: NDArray[np.float64]
     shoulders: NDArray[np.float64]
@@ -165,7 +186,7 @@ class _Upright:
     sleeves: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
 
 
-def _measure(upright: Mask) -> _Upright:
+def _measure(upright: Mask) -> _Marks:
     """The points in a picture whose middle column is the axis."""
     rows = np.flatnonzero(upright.any(1))
     top, bottom = int(rows[0]), int(rows[-1])
@@ -202,7 +223,7 @@ def _measure(upright: Mask) -> _Upright:
         [[center - _at(reach[0], r), r], [center + _at(reach[1], r), r]]
         for r in np.linspace(start, bottom - 0.01 * height, STATIONS)
     ]
-    return _Upright(
+    return _Marks(
         **{name: np.array(value, np.float64) for name, value in points.items()},
         sides=np.array(sides, np.float64),
         sleeves=(sleeves[0], sleeves[1]),

@@ -6,13 +6,14 @@ is left is small, and texture and lettering stay as they were photographed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.pixels import pose
+from pipeline.pixels.bottoms import Bottom, bottom_matrix, with_legs
 from pipeline.pixels.landmarks import Landmarks, Sleeve
 from pipeline.pixels.pose import Joints
 from pipeline.types import Size
@@ -35,6 +36,10 @@ BARE: Final = (13.0, 8.0)
 REACH: Final = (0.9, 1.06)
 """A long sleeve's length over the arm's: within these the arm is made to fit it."""
 HEADROOM: Final = 0.06
+SHOULDERS: Final = HEADROOM + pose.CROWN_TO_NECK_BASE + pose.NECK_BASE_TO_SHOULDERS
+"""From the picture's upper edge to the shoulders' joints, in heights of the body."""
+WHOLE: Final = 1.0 + 2 * HEADROOM
+"""Height of a picture of a whole body, in the body's."""
 ASPECT: Final = 0.75
 LEAST_PX, MOST_PX = 768, 2400
 
@@ -43,30 +48,31 @@ LEAST_PX, MOST_PX = 768, 2400
 class Stance:
     """A pose for a garment, in a picture of ``size`` made for both.
 
-    ``joints`` are (18, 3), ``unit`` is the body's height in px, ``turns`` the degrees by which each sleeve (left, right
-    as seen) has to be turned down to lie on its arm, negative upwards. ``matrix`` (2, 3) takes the garment's px there.
+    ``joints`` are (18, 3), ``unit`` is the body's height in px, ``arms`` the degrees off straight down at which the
+    upper arms (left, right as seen) are held.
     """
 
     size: Size
     joints: Joints
     unit: float
-    turns: tuple[float, float]
-    matrix: NDArray[np.float64]
+    arms: tuple[float, float]
 
 
-def stance_of(marks: Landmarks, *, pits: float = PITS) -> Stance:
-    """The pose that suits a garment, ``pits`` wide at the armpits (see PITS). Its legs are those of one who stands."""
-    own = _height(marks, pits)
+def stance_of(marks: Landmarks, *, pits: float = PITS, whole: bool = False) -> Stance:
+    """The pose that suits a garment, ``pits`` wide at the armpits (see PITS). Its legs are those of one who stands.
+
+    The picture ends on the thighs under a top, unless the ``whole`` body is asked for.
+    """
+    own = body_height(marks, pits)
     hem = float(np.max((marks.hem - marks.tops.mean(axis=0)) @ marks.down)) / own - UNDER_SEAM
-    shoulders = HEADROOM + pose.CROWN_TO_NECK_BASE + pose.NECK_BASE_TO_SHOULDERS
-    tall = shoulders + hem + 0.10 if hem < 0.42 else 1.0 + 2 * HEADROOM  # tops end on the thighs, the rest at the feet
+    tall = SHOULDERS + hem + 0.10 if hem < 0.42 and not whole else WHOLE  # tops end on the thighs, the rest at the feet
     height = float(np.clip(tall * own, LEAST_PX, MOST_PX))
-    unit, angles = height / tall, [_angle(marks, side) for side in (0, 1)]
+    unit, angles = height / tall, [sleeve_angle(marks, side) for side in (0, 1)]
     arms = [float(np.clip(angle, LEAST_ARM, MOST_ARM)) if angle is not None else BARE[0] for angle in angles]
     wide = max(SHOULDER_HALF + ARM * np.sin(np.deg2rad(max(arms))) + 0.06, 0.5 * ASPECT * tall)
     size: Size = (round(height), round(2 * wide * unit))
     center, turns = size[1] / 2, [0.0 if a is None else a - arm for a, arm in zip(angles, arms, strict=True)]
-    matrix = _matrix(marks, unit / own, (center, shoulders * unit), own)
+    matrix = _matrix(marks, unit / own, (center, SHOULDERS * unit), own)
     joints = _standing(unit, HEADROOM * unit, center, _hips(marks, own))
     for side in (0, 1):
         _hang_arm(joints, side, arms[side], unit, covered=angles[side] is not None)
@@ -74,11 +80,40 @@ def stance_of(marks: Landmarks, *, pits: float = PITS) -> Stance:
         if sleeve is not None and _is_long(sleeve, own):
             _fill_sleeve(joints, side, sleeve.arm @ matrix[:, :2].T + matrix[:, 2], turns[side], unit)
     return Stance(
-        size=size, joints=pose.within(joints, size), unit=unit, turns=(turns[0], turns[1]), matrix=matrix
+        size=size, joints=pose.within(joints, size), unit=unit, arms=(arms[0], arms[1])
     )  # fmt: skip
 
 
-def _height(marks: Landmarks, pits: float) -> float:
+def stance_for_legs(bottom: Bottom) -> Stance:
+    """The pose of a whole body with bare arms in the legs of a bottom."""
+    height = float(np.clip(WHOLE * bottom.unit, LEAST_PX, MOST_PX))
+    unit = height / WHOLE
+    size: Size = (round(height), round(ASPECT * height))
+    center, crown = size[1] / 2, HEADROOM * unit
+    joints = _standing(unit, crown, center, pose.HIP_HALF)
+    for side in (0, 1):
+        _hang_arm(joints, side, BARE[0], unit, covered=False)
+    bare = Stance(size=size, joints=joints, unit=unit, arms=(BARE[0], BARE[0]))
+    return with_bottom(bare, bottom)
+
+
+def with_bottom(stance: Stance, bottom: Bottom) -> Stance:
+    """The stance of a ``whole`` body with its legs in those of a bottom."""
+    return replace(stance, joints=with_legs(stance.joints, bottom, legs_matrix(stance, bottom), stance.unit))
+
+
+def legs_matrix(stance: Stance, bottom: Bottom) -> NDArray[np.float64]:
+    """What takes the px of a bottom to the hips of a ``stance``, scaled to its body, (2, 3)."""
+    return bottom_matrix(bottom, stance.unit, stance.size[1] / 2, HEADROOM * stance.unit)
+
+
+def top_matrix(stance: Stance, marks: Landmarks, pits: float = PITS) -> NDArray[np.float64]:
+    """What takes the px of a top to the shoulders of a ``stance``, scaled to its body, (2, 3)."""
+    own = body_height(marks, pits)
+    return _matrix(marks, stance.unit / own, (stance.size[1] / 2, SHOULDERS * stance.unit), own)
+
+
+def body_height(marks: Landmarks, pits: float) -> float:
     """Height in px of the body that a garment is cut for: long sleeves say it best, for they end at the wrists."""
     own = float(np.hypot(*(marks.pits[1] - marks.pits[0]))) / 2 / pits
     long = [one for one in marks.sleeves if one is not None and _is_long(one, own)]
@@ -86,6 +121,12 @@ def _height(marks: Landmarks, pits: float) -> float:
         return own
     arms = float(np.mean([np.hypot(*(one.arm[1] - one.arm[0])) for one in long])) / (SLEEVE_END * ARM)
     return float(np.clip(arms, LARGER[0] * own, LARGER[1] * own))
+
+
+def sleeve_share(marks: Landmarks, pits: float = PITS) -> float:
+    """How much of the arms a top's sleeves cover, 0 to about 1; that of the shorter one."""
+    arm = ARM * body_height(marks, pits)
+    return min(0.0 if one is None else float(np.hypot(*(one.arm[1] - one.arm[0]))) / arm for one in marks.sleeves)
 
 
 def _hips(marks: Landmarks, own: float) -> float:
@@ -100,7 +141,8 @@ def _is_long(sleeve: Sleeve, own: float) -> bool:
     return float(np.hypot(*(sleeve.arm[1] - sleeve.arm[0]))) > 0.8 * ARM * own
 
 
-def _angle(marks: Landmarks, side: int) -> float | None:
+def sleeve_angle(marks: Landmarks, side: int) -> float | None:
+    """Degrees off straight down at which a sleeve lies; None where there is none."""
     sleeve = marks.sleeves[side]
     if sleeve is None:
         return None

@@ -324,6 +324,26 @@ def test_missing_photos_are_reported_and_web_photos_are_not_asked_for(tmp_path: 
     assert [row for row, _ in problems(rooted, check_files=True)] == [2, 3, 4, 6]
 
 
+def test_further_photos_of_a_look_lie_beside_the_rows_own_and_must_be_there(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/tee.jpg", "photos/navy.jpg")
+    rows = (
+        "sku,photo,mode,worn_with\n"
+        "a,photos/tee.jpg,place,navy trousers = photos/navy.jpg|shirt=s3://bucket/shirt.jpg\n"
+        "b,photos/tee.jpg,place,photos/navy.jpg\n"
+        "c,photos/tee.jpg,place,trousers=photos/gone.jpg\n"
+    )
+    section = write(tmp_path / "c.csv", rows)
+    first = read(section)[0]
+    assert first.overrides["garment.worn_with"] == [
+        f"navy trousers={tmp_path}/photos/navy.jpg", "shirt=s3://bucket/shirt.jpg",
+    ]  # fmt: skip
+    write(tmp_path / "c.csv", rows.replace("|shirt=s3://bucket/shirt.jpg", ""))
+    said = dict(problems(section, check_files=True))
+    assert set(said) == {3, 4}
+    assert "column worn_with: 'photos/navy.jpg' does not say what it shows" in said[3]
+    assert "gone.jpg is not there" in said[4]
+
+
 def test_remote_catalogs_work_the_same(remote: fsspec.AbstractFileSystem) -> None:
     for name in ("a.jpg", "sub/b.jpg", "A9/front.jpg"):
         remote.pipe(f"/catalog-test/{name}", b"x")
