@@ -71,12 +71,14 @@ def _tuned(way: ItemWay) -> Detector:
 def wearers_of(way: ItemWay) -> Detector | None:
     """What finds the figures who wear a garment, each by a threshold of its own; None where no detector is asked."""
     from masks.find import Detected
+    from masks.tuned import phrases_to_ask
 
     if not asks_detector(way.recipe.subject.finder, way.recipe.subject.phrases):
         return None
 
     def find(image: Image, phrases: Sequence[str]) -> list[Detected]:
         evidence = evidence_of(way)
+        evidence.scores(way.digest, image, phrases_to_ask(phrases, ()))  # in one run, not one a phrase
         answers = [(phrase, evidence.tuned(way.digest, image, [phrase])) for phrase in phrases]
         return [Detected(one.mask, one.confidence, phrase, one.reasons) for phrase, one in answers if one.present]
 

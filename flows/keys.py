@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 10,
     "figure": 6,
-    "paint": 8,
+    "paint": 9,
     "place": 3,
     "refine": 1,
-    "compose": 4,
+    "compose": 5,
     "export": 1,
     "checks": 1,
     "preview": 2,

@@ -11,7 +11,7 @@ import numpy as np
 
 from masks import ops
 from masks.find import Detected, Detector
-from masks.garment import WEARERS, plain_figure
+from masks.garment import WEARERS, person_in, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
 from pipeline.errors import ItemError
@@ -92,7 +92,7 @@ def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figu
     for `WEARERS`, knows the figure for a mannequin with a modelled face: there the estimator guesses arms that are not.
     Else the outline is completed to a pose, and the estimator is asked only where no outline is seen.
     """
-    plain, person = plain_figure(image), find_person(image)
+    plain, person = plain_figure(image), person_in(image)
     if person is not None and not _wears(person.mask, garment, 0.5):
         person = None
     if plain is not None and person is not None and _spills(plain, person.mask):
@@ -152,7 +152,7 @@ def look_at(image: Image, asked: Joints | None, old: Mask | None = None) -> Seen
     scale = min(1.0, LOOK_PX / max(image.shape[:2]))
     size: Size = (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
     small = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-    person = find_person(small)
+    person = find_person(small, cut=False)  # what shows beside a figure is measured with more slack than its edge has
     if person is None:
         return None
     found = pose.facing(pose.from_landmarks(person.pose, size))

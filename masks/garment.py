@@ -18,7 +18,8 @@ from masks.backdrop import key_subject
 from masks.find import Detected, Detector
 from masks.networks import face_boxes
 from masks.outline import faint_share
-from masks.person import find_person
+from masks.person import Person, find_person
+from masks.remembered import remembered
 from masks.shell import shell_in
 from pipeline.errors import ItemError, NothingFound
 from pipeline.types import Image, Mask, Picture, Size, Subject
@@ -97,7 +98,7 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
 
 def _bare(image: Image, garment: Mask, plain: Mask | None, detector: Detector, phrases: Sequence[str]) -> Mask:
     """Skin or shell within the garment's mask, (H, W). The wearer's neck says what colour it has."""
-    person = None if plain is not None else find_person(image)
+    person = None if plain is not None else person_in(image)
     figure = plain if plain is not None else None if person is None else person.mask
     if figure is None or (figure & garment).sum() < 0.5 * garment.sum():
         wearer = max(detector(image, WEARERS), key=lambda one: one.score, default=None)
@@ -125,6 +126,13 @@ def _best(found: Sequence[Detected], phrase: str) -> Detected | None:
     return max(answers, key=lambda one: one.score, default=None)
 
 
+@remembered
+def person_in(image: Image) -> Person | None:
+    """The largest person of a photo; None when no body is seen."""
+    return find_person(image)
+
+
+@remembered
 def plain_figure(image: Image) -> Mask | None:
     """What stands before a plain backdrop, (H, W); None where the backdrop is not plain enough to be believed."""
     keyed = key_subject(image)

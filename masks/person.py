@@ -59,10 +59,12 @@ class Person:
         return not self.has_face and not self.mask[:2].any()
 
 
-def find_person(image: Image) -> Person | None:
+def find_person(image: Image, *, cut: bool = True) -> Person | None:
     """The largest person of a picture, None when no body is seen.
 
     ``image`` is (H, W, 3) uint8. Same picture, same answer: the networks run in static mode and GrabCut is seeded.
+    Without ``cut`` the edge is the networks' own, some pixels off, in a quarter of the time: enough to tell whether
+    there is somebody, and about where.
     """
     small, scale = reduced(image)
     faces = faces_of(small)
@@ -70,8 +72,8 @@ def find_person(image: Image) -> Person | None:
     if looks is None:
         return None
     probability = looks.probability
-    votes = cut_votes(small, probability)
-    if looks.is_portrait:
+    votes = cut_votes(small, probability) if cut else probability
+    if cut and looks.is_portrait:
         votes = cautious(votes, probability)
     refined = settled(votes, probability)
     size: Size = (image.shape[0], image.shape[1])

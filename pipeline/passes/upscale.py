@@ -34,6 +34,10 @@ MARGIN_PX = 18
 """The outermost pixels of a tile's inner edges weigh nothing: 18 is the reach of realesr-compact's 18 convolutions.
 RRDBNet could see farther, but what lies beyond 18 px no longer shows in its answer."""
 
+SMOOTH = 2.5 / 255
+"""Steps between neighbours up to which a tile is a studio's ground and has no detail that a network could sharpen:
+there its answer is Lanczos' own, to a level or two."""
+
 LARGE_PX = 700_000
 
 UNREADABLE_MODEL = (
@@ -150,10 +154,9 @@ def run_tiled(
     """Run a network over ``image`` in overlapping tiles; returns float (H * scale, W * scale, 3) in [0, 1].
 
     Tiles are of one shape; their weights add up to 1, and pixels too near a tile's inner edge weigh nothing: inside the
-    network's reach of `MARGIN_PX` the result equals that of the whole picture.
+    network's reach of `MARGIN_PX` the result equals that of the whole picture. Tiles without detail (see `SMOOTH`) are
+    left to Lanczos.
     """
-    import torch
-
     scale, size = descriptor.scale, image.shape[:2]
     overlap = min(OVERLAP_PX, tile_px // 3)
     margin = min(MARGIN_PX, overlap * 3 // 8)
@@ -161,20 +164,36 @@ def run_tiled(
     weights = geometry.tile_weights(size, tile_px, overlap, margin, scale=scale)
     total = np.zeros((size[0] * scale, size[1] * scale, 3), np.float32)
     for done, (box, weight) in enumerate(zip(boxes, weights, strict=True), start=1):
-        tile = np.ascontiguousarray(geometry.crop(image, box).transpose(2, 0, 1))[None]
-        tensor = torch.from_numpy(tile).to(device, memory_format=torch.channels_last)
-        try:
-            with torch.inference_mode():
-                answer = descriptor(tensor)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise OutOfMemory(f"a tile of {tile_px} px does not fit on {device}: set upscale.tile_px lower") from error
-        grown = answer[0].float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        tile = geometry.crop(image, box)
         x0, y0, x1, y1 = (side * scale for side in box)
+        if _is_smooth(tile):
+            grown = np.clip(_resized(tile, (y1 - y0, x1 - x0), "lanczos"), 0, 1)
+        else:
+            grown = _grown(descriptor, tile, device)
         total[y0:y1, x0:x1] += grown * weight[..., None]
         if progress is not None:
             progress(done, len(boxes))
     return total
+
+
+def _is_smooth(tile: FloatImage) -> bool:
+    return all(float(np.abs(np.diff(tile, axis=axis)).max(initial=0)) <= SMOOTH for axis in (0, 1))
+
+
+def _grown(descriptor: ImageModelDescriptor[Any], tile: FloatImage, device: str) -> FloatImage:
+    """One tile by the network, (h * scale, w * scale, 3) in [0, 1]. Raises OutOfMemory."""
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(tile.transpose(2, 0, 1))[None])
+    try:
+        with torch.inference_mode():
+            answer = descriptor(tensor.to(device, memory_format=torch.channels_last))
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        side = max(tile.shape[:2])
+        raise OutOfMemory(f"a tile of {side} px does not fit on {device}: set upscale.tile_px lower") from error
+    grown: FloatImage = answer[0].float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    return grown
 
 
 def held_to(photo: FloatImage, grown: FloatImage, *, doubt: float = DOUBT) -> FloatImage:

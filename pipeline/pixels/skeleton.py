@@ -60,9 +60,9 @@ def read_skeleton(drawn: Image, *, tolerance: int = 40) -> NDArray[np.float32]:
     is read too. Joints whose dot lies under later ones are not seen.
     """
     joints, areas = np.zeros((18, 3), np.float32), np.zeros(18, np.int64)
-    levels = drawn.astype(np.int16)
     for index, color in enumerate(COLORS):
-        near = np.asarray((np.abs(levels - np.array(color, np.int16)) <= tolerance).all(2), np.uint8)
+        lowest, highest = ([min(max(level + by, 0), 255) for level in color] for by in (-tolerance, tolerance))
+        near = cv2.inRange(drawn, np.array(lowest, np.uint8), np.array(highest, np.uint8))
         count, _, stats, centers = cv2.connectedComponentsWithStats(near)
         if count > 1:
             largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

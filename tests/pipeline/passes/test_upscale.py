@@ -70,6 +70,18 @@ def test_tiles_cut_too_close_would_show(tiny: ImageModelDescriptor[Any], monkeyp
     assert np.abs(run_tiled(tiny, image, tile_px=45) - whole(tiny, image)).max() > 1e-3
 
 
+def test_tiles_without_detail_do_not_ask_the_network(tiny: ImageModelDescriptor[Any]) -> None:
+    ground = np.zeros((130, 130, 3), np.float32)
+    ground += np.linspace(0.5, 0.9, 130, dtype=np.float32)[:, None, None]  # 0.8 levels a row
+    smooth = run_tiled(tiny, ground, tile_px=64)
+    assert np.abs(smooth - resize(ground, (260, 260), "lanczos")).max() < 2 / 255
+    assert np.abs(smooth - whole(tiny, ground)).max() > 0.1  # random weights give something else
+    ground[100:, 100:] += 4 / 255  # an edge in one corner
+    edged = run_tiled(tiny, ground, tile_px=64)
+    np.testing.assert_allclose(edged[:100, :100], smooth[:100, :100], atol=1e-6)
+    assert np.abs(edged[240:, 240:] - whole(tiny, ground)[240:, 240:]).max() < 1e-5
+
+
 def test_progress_counts_the_tiles(tiny: ImageModelDescriptor[Any]) -> None:
     seen: list[tuple[int, int]] = []
     run_tiled(tiny, to_float(photo()), tile_px=45, progress=lambda done, total: seen.append((done, total)))
