@@ -8,12 +8,15 @@ import logging
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
+from flows.endings import Ending, Painted, end, source_preview
+from flows.keys import uses_generator
 from flows.outcome import ChunkOutcome
-from flows.stages import source_preview, walk
+from flows.overlap import Overlap, Written
+from flows.stages import paint, walk
 from flows.way import ItemWay
 from flows.workplace import BatchAddress, Workplace, open_workplace
 from pipeline.errors import ItemError, ModelError, OutOfMemory, SeamlineError
@@ -23,6 +26,7 @@ from pipeline.files.store import DamagedResult
 from pipeline.types import ItemState
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_DEATHS = 5
 """An item that was in work when that many processes died is taken for their cause."""
@@ -31,16 +35,62 @@ MAX_DEATHS = 5
 def process_chunk(address: BatchAddress, ids: Sequence[tuple[str, str]]) -> ChunkOutcome:
     """Bring the items ``ids`` (SKU, view) of a batch to their end, one after the other, and count what was done.
 
-    Items that have ended already are left alone, so a chunk may be given out again after its process has died.
+    Where a model paints, the next item's photo is read and the last one's files are written beside it. Items that have
+    ended already are left alone, so a chunk may be given out again after its process has died.
     """
     work = open_workplace(address)
-    states: Counter[str] = Counter()
     executed: Counter[str] = Counter()
-    for sku, view in ids:
-        record = work.ledger.record(work.id, sku, view)
-        state = _process_item(work, record, executed) if record.state in UNFINISHED else record.state
-        states[state.value] += 1
+    with Overlap() as beside:
+        for at, (sku, view) in enumerate(ids):
+            record = work.ledger.record(work.id, sku, view)
+            if record.state not in UNFINISHED:
+                continue
+            if uses_generator(work.recipe) and record.attempts == 0:
+                _paint_beside(work, record, beside, executed, ids[at + 1 :])
+            else:  # what may have killed a process is done alone, so that no neighbour is taken for the cause
+                _settle(beside, executed)
+                _process_item(work, record, executed)
+        _settle(beside, executed)
+    states = Counter(work.ledger.record(work.id, sku, view).state.value for sku, view in ids)
     return ChunkOutcome(states=dict(states), executed=dict(executed))
+
+
+def _paint_beside(
+    work: Workplace, record: Record, beside: Overlap, executed: Counter[str], following: Sequence[tuple[str, str]]
+) -> None:
+    """Paint an item, while the last one is written and the next one is read; its own writing is left going on."""
+    way = beside.take(record) or ItemWay(work, record)
+    _begin(way)
+    for sku, view in following[:1]:
+        after = work.ledger.record(work.id, sku, view)
+        if after.state in UNFINISHED and after.attempts == 0:
+            beside.read(ItemWay(work, after))
+    painted, failed = _tried(way, lambda: _painted(way))
+    _settle(beside, executed)
+    if painted is None:
+        executed.update(way.executed)
+        _end(way, failed)
+    else:
+        beside.write(partial(_write, way, painted))
+
+
+def _settle(beside: Overlap, executed: Counter[str]) -> None:
+    """Wait for the item that is being written; do it again where a stored result of it was lost."""
+    written = beside.settle()
+    if written is not None:
+        executed.update(written.way.executed)
+        if not written.ended:
+            _process_item(written.way.work, written.way.record, executed)
+
+
+def _write(way: ItemWay, painted: Painted) -> Written:
+    """Bring a painted item to its end, in the ledger too; not where a stored result was lost, which needs models."""
+    try:
+        fields, failed = _tried(way, lambda: _published(way, end(way, painted)))
+    except DamagedResult:
+        return Written(way=way, ended=False)
+    _end(way, failed if fields is None else fields)
+    return Written(way=way, ended=True)
 
 
 def is_outdated(work: Workplace, record: Record) -> bool:
@@ -74,42 +124,70 @@ def item_error_names() -> frozenset[str]:
     return frozenset(names)
 
 
-def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> ItemState:
+def _process_item(work: Workplace, record: Record, executed: Counter[str]) -> None:
     if record.attempts >= MAX_DEATHS:
         reason = f"the process died {MAX_DEATHS} times while it worked on this item; look at the photo and the memory"
-        return _end(work, record, {"state": ItemState.FAILED, "error": "ProcessDied", "reason": reason})
-    # On the disk before the work begins: a process that is killed cannot say so afterwards.
-    work.ledger.update(work.id, record.sku, record.view, attempts=record.attempts + 1)
+        _update(work, record, {"state": ItemState.FAILED, "error": "ProcessDied", "reason": reason})
+        return
     way = ItemWay(work, record)
+    _begin(way)
+    fields, failed = _tried(way, lambda: _finish(way))
+    executed.update(way.executed)
+    _end(way, failed if fields is None else fields)
+
+
+def _begin(way: ItemWay) -> None:
+    # On the disk before the work begins: a process that is killed cannot say so afterwards.
+    record = way.record
+    way.work.ledger.update(way.work.id, record.sku, record.view, attempts=record.attempts + 1)
+
+
+def _tried(way: ItemWay, step: Callable[[], T]) -> tuple[T | None, dict[str, Any]]:
+    """What a step gives; else None, and the fields of a failed item's record. Lost results are the caller's."""
     try:
-        changes = _finish(way)
+        return step(), {}
+    except DamagedResult:
+        raise
     except SeamlineError as error:
         if isinstance(error, OutOfMemory):
             _give_memory_back()
         seen = source_preview(way) if isinstance(error, ItemError) else {}
-        changes = {**_failure(error, str(error)), "keys": seen}
+        return None, {**_failure(error, str(error)), "keys": seen}
     except Exception as error:  # noqa: BLE001 - the item boundary: whatever one item does, the others go on
         if isinstance(error, MemoryError):
             _give_memory_back()
-        changes = _failure(error, _trace(work, record, error))
-    executed.update(way.executed)
-    known = {"source_digest": way.__dict__.get("digest"), "timings": way.timings, "attempts": 0}
-    return _end(work, record, {**known, **changes, **_anew(record, changes)})
+        return None, _failure(error, _trace(way.work, way.record, error))
+
+
+def _painted(way: ItemWay) -> Painted:
+    _ = way.digest  # first of all: the record shall say which photo it was, whatever happens then
+    try:
+        return paint(way)
+    except DamagedResult:  # the store removed it when it noticed: this time it is made anew
+        return paint(way)
 
 
 def _finish(way: ItemWay) -> dict[str, Any]:
     """The fields of the record of an item that was finished or parked. Raises whatever goes wrong."""
-    _ = way.digest  # first of all: the record shall say which photo it was, whatever happens then
+    _ = way.digest
     try:
-        ending = walk(way)
-    except DamagedResult:  # the store removed it when it noticed: this time it is made anew
-        ending = walk(way)
+        return _published(way, walk(way))
+    except DamagedResult:
+        return _published(way, walk(way))
+
+
+def _published(way: ItemWay, ending: Ending) -> dict[str, Any]:
     fields: dict[str, Any] = {"keys": ending.keys, "scores": ending.scores, "confidence": ending.confidence}
     if ending.reason is not None:
         return {**fields, "state": ItemState.PARKED, "reason": ending.reason, "error": None, "output": None}
     address = join(way.work.folder, "pictures", ending.name)
     write_file(address, ending.data)
     return {**fields, "state": ItemState.ACCEPTED, "reason": None, "error": None, "output": address}
+
+
+def _end(way: ItemWay, changes: dict[str, Any]) -> None:
+    known = {"source_digest": way.__dict__.get("digest"), "timings": way.timings, "attempts": 0}
+    _update(way.work, way.record, {**known, **changes, **_anew(way.record, changes)})
 
 
 def _anew(record: Record, changes: dict[str, Any]) -> dict[str, Any]:
@@ -123,11 +201,10 @@ def _failure(error: Exception, reason: str) -> dict[str, Any]:
     return {"state": ItemState.FAILED, "error": type(error).__name__, "reason": reason, "output": None}
 
 
-def _end(work: Workplace, record: Record, changes: dict[str, Any]) -> ItemState:
+def _update(work: Workplace, record: Record, changes: dict[str, Any]) -> None:
     ended = work.ledger.update(work.id, record.sku, record.view, **changes)
     if ended.state is ItemState.FAILED:
         log.warning("%s/%s failed: %s", record.sku, record.view, ended.reason)
-    return ended.state
 
 
 def _trace(work: Workplace, record: Record, error: Exception) -> str:

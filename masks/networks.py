@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.hearing import heard
 from pipeline.types import Box, Image
 
 Probability = NDArray[np.float32]
@@ -65,8 +65,7 @@ def _quiet() -> Iterator[None]:
 
 def ask(which: int, image: Image) -> Any:
     """MediaPipe's own answer of one network (``POSE``, ``SELFIE`` or ``FACES``); hold ``LOCK`` meanwhile."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # protobuf's deprecations, none of them ours
+    with heard():  # protobuf's deprecations, none of them ours
         return _networks()[which].process(np.ascontiguousarray(image))
 
 

@@ -6,9 +6,10 @@ Stable Diffusion's parts at a hundredth of the size: `AutoencoderTiny` at f = 4,
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any, Final
+
+from pipeline.hearing import heard
 
 CHANNELS: Final = (32, 64, 128)
 TEXT_WIDTH: Final = 128
@@ -123,8 +124,7 @@ def save_inpaint(folder: Path, *, vae: Any, tokenizer: Any, text_encoder: Any, u
     import torch
     from diffusers import StableDiffusionInpaintPipeline
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that there is no safety checker
+    with heard():  # it warns that there is no safety checker
         whole = StableDiffusionInpaintPipeline(
             vae=vae,
             text_encoder=text_encoder,
@@ -143,8 +143,7 @@ def load_inpaint(folder: Path, controlnet: Path | None = None) -> Any:
     import torch
     from diffusers import ControlNetModel, StableDiffusionControlNetInpaintPipeline, StableDiffusionInpaintPipeline
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with heard():
         if controlnet is None:
             whole = StableDiffusionInpaintPipeline.from_pretrained(folder, dtype=torch.float32)
         else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image as PilImage
+
+from pipeline.hearing import heard
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "JPEG2000")
 """What is read. A closed list: no PostScript, no vector formats, no interpreters. (MPO comes in as JPEG.)"""
@@ -40,14 +41,10 @@ def open_header(data: bytes) -> PilImage.Image:
 
 @contextmanager
 def hearing() -> Iterator[list[str]]:
-    """What Pillow warns of inside the block (damaged EXIF tags and the like), each sentence once.
-
-    Python's warning filters are a global of the process too: one thread at a time is inside.
-    """
+    """What Pillow warns of inside the block (damaged EXIF tags and the like), each sentence once."""
     sentences: list[str] = []
-    with _LOCK, warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
+    with heard() as said:
         try:
             yield sentences
         finally:
-            sentences += dict.fromkeys(" ".join(str(warning.message).split())[:120] for warning in heard)
+            sentences += dict.fromkeys(" ".join(str(warning).split())[:120] for warning in said)

@@ -6,7 +6,6 @@ read pickles alone, of networks that cannot be had small enough to be tested.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ItemError
+from pipeline.hearing import heard
 from pipeline.models.checkpoints import Checkpoint, check_licence, checkpoint
 from pipeline.models.devices import choose_device, loaded_models
 from pipeline.models.tensors import load_strictly, read_state
@@ -78,8 +78,7 @@ def loaded(
 
 
 def _load_soft_edges(row: Checkpoint, place: Path, device: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what controlnet-aux imports warns of its own age
+    with heard():  # what controlnet-aux imports warns of its own age
         from controlnet_aux.hed import ControlNetHED_Apache2, HEDdetector
 
     network = ControlNetHED_Apache2()
@@ -88,8 +87,7 @@ def _load_soft_edges(row: Checkpoint, place: Path, device: str) -> Any:
 
 
 def _load_pixel_differences(row: Checkpoint, place: Path, device: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with heard():
         from controlnet_aux.pidi import PidiNetDetector
         from controlnet_aux.pidi.model import pidinet
 
@@ -99,8 +97,7 @@ def _load_pixel_differences(row: Checkpoint, place: Path, device: str) -> Any:
 
 
 def _load_line_art(row: Checkpoint, place: Path, device: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with heard():
         from controlnet_aux.lineart import Generator, LineartDetector
 
     network = Generator(3, 1, 3)

@@ -5,7 +5,6 @@ The network and the joining of its limbs are controlnet-aux's; the skeleton is d
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from pipeline.hearing import heard
 from pipeline.models.annotators import STEP_PX, loaded
 from pipeline.models.checkpoints import Checkpoint, checkpoint
 from pipeline.models.tensors import load_strictly, read_state
@@ -41,8 +41,7 @@ def read_bodies(image: Image, *, accept_licence: Sequence[str] = (), mirror: Pat
 
 
 def _load(row: Checkpoint, place: Path, device: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what controlnet-aux imports warns of its own age
+    with heard():  # what controlnet-aux imports warns of its own age
         from controlnet_aux.open_pose import OpenposeDetector
         from controlnet_aux.open_pose.body import Body
         from controlnet_aux.open_pose.model import bodypose_model

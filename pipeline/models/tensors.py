@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelError
+from pipeline.hearing import heard
 
 if TYPE_CHECKING:
     import torch
@@ -45,13 +46,11 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     import pickle as pickles
-    import warnings
 
     import torch
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickle versions that it then refuses or reads
+        with heard():  # torch warns of pickle versions that it then refuses or reads
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickles.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -85,3 +85,20 @@ def test_a_killed_batch_is_finished_by_the_next_run(recipe_file: Path, photos: P
             assert Path(record.output or "").read_bytes()[:2] == b"\xff\xd8"
     folder = runs / "tiny" / batches[0].id
     assert len(list((folder / "pictures").iterdir())) == ITEMS, "no half-written file is left among the pictures"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_items_that_are_read_painted_and_written_at_once_survive_a_kill(recipe_file: Path, photos: Path) -> None:
+    """Where a model paints, up to three items are in work: none of them is lost, nor a stage of them done twice."""
+    with recipe_file.open("a") as recipe:
+        recipe.write("background: {kind: generated, prompt: marble}\ngenerate: {steps: 4}\n")
+    runs = recipe_file.parent / "runs"
+    kill_when(start(recipe_file, 0, hold_at=9), (runs / "held").exists)
+    last = start(recipe_file, 0)
+    output, _ = last.communicate(timeout=500)
+    assert last.returncode == 0, output
+    assert "in 3 = finished 3 + parked 0 + failed 0" in output
+    done = executions(runs)
+    assert max(done.values()) == 1, done
+    assert 3 * (STAGES + 1) - 3 <= len(done) <= 3 * (STAGES + 1), "a killed one may have stored and not said so"

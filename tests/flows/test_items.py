@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows import items
+from flows.endings import Ending
 from flows.items import MAX_DEATHS, process_chunk
 from flows.planning import Plan, plan_batch
-from flows.stages import Ending, walk
+from flows.stages import walk
 from flows.way import ItemWay
 from flows.workplace import open_workplace
 from pipeline.errors import ItemError, OutOfMemory, WeightsMissing

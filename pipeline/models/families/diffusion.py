@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.hearing import heard
 from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.devices import choose_dtype
 from pipeline.models.families.image_prompt import encoder_parts, wear_ip_adapter
@@ -55,8 +55,7 @@ def quiet() -> Iterator[None]:
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with heard():
             yield
     finally:
         diffusers_logging.set_verbosity(before[0])
