@@ -191,10 +191,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = N
     """softmax(scale * query @ key.T) @ value of (N, heads, length, width) tensors in bfloat16; scale is width ** -0.5.
 
     The mean key is taken from every key: it shifts all scores of a query alike, so the softmax stays, and the scores
-    become smaller and lose less in rounding (Zhang et al., SageAttention, arXiv 2410.02367).
+    become smaller and lose less in rounding (Zhang et al., SageAttention, arXiv 2410.02367). In memory the heads of a
+    query stand side by side, as in torch's own: some of diffusers' layers view the result so.
     """
     key = (key - key.mean(-2, keepdim=True)) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    made = query.new_empty((*query.shape[:3], value.shape[-1]))
+    many, heads, length = query.shape[:3]
+    made = query.new_empty((many, length, heads, value.shape[-1])).transpose(1, 2)
     rows = max(MIN_ROWS, SCORES // key.shape[-2])
     pieces = [
         (index, head, slice(start, start + rows))

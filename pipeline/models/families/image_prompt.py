@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +30,24 @@ PARTS = ("image_proj", "ip_adapter")
 
 
 def encoder_parts(part: Part, dtype: Any) -> dict[str, Any]:
-    """The image encoder and the preparation of its pictures, as parts of a pipeline.
+    """The image encoder, CLIP's or SigLIP's, and the preparation of its pictures, as parts of a pipeline.
 
     The row's ``config`` is the encoder's config.json in its folder: such repositories hold more than one encoder.
     """
-    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+    import transformers
 
-    folder = (part.place / (part.row.config or "config.json")).parent
-    encoder = CLIPVisionModelWithProjection.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, use_safetensors=not part.row.pickle or None
+    config = part.place / (part.row.config or "config.json")
+    siglip = str(json.loads(config.read_text(encoding="utf-8"))["model_type"]).startswith("siglip")
+    kind = transformers.SiglipVisionModel if siglip else transformers.CLIPVisionModelWithProjection
+    encoder: Any = kind.from_pretrained(
+        config.parent, dtype=dtype, local_files_only=True, use_safetensors=not part.row.pickle or None
     )
     side = encoder.config.image_size
-    return {"image_encoder": encoder, "feature_extractor": CLIPImageProcessor(size=side, crop_size=side)}
+    if siglip:
+        prepare: Any = transformers.SiglipImageProcessor(size={"height": side, "width": side})
+    else:
+        prepare = transformers.CLIPImageProcessor(size=side, crop_size=side)
+    return {"image_encoder": encoder, "feature_extractor": prepare}
 
 
 def wear_ip_adapter(pipe: Any, part: Part) -> None:

@@ -11,6 +11,7 @@ from pipeline.models.checkpoints import Checkpoint
 from pipeline.models.families import flow
 from pipeline.models.families.arguments import control_arguments
 from pipeline.models.families.prompts import Embedding
+from pipeline.models.families.sd3_image_prompt import sd3_image_prompt_arguments, wear_sd3_ip_adapter
 from pipeline.models.families.types import Family, Generator, Inpaint, Parts
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def load(row: Checkpoint, parts: Parts, device: str) -> Any:
     """The pipeline with its ControlNets. Raises ModelError if the folder is no such pipeline."""
     name = CONTROLLED if parts.controls else PLAIN
     pipe = flow.load_folder(
-        row, parts, device, name, transformer="SD3Transformer2DModel", controlnet="SD3ControlNetModel"
-    )
+        row, parts, device, name, transformer="SD3Transformer2DModel", controlnet="SD3ControlNetModel",
+        wear=wear_sd3_ip_adapter,
+    )  # fmt: skip
     if parts.controls:
         flow.encode_to_the_mean(pipe.vae)
     return pipe
@@ -52,6 +54,8 @@ def call(generator: Generator, requests: tuple[Inpaint, ...]) -> dict[str, Any]:
     if first.guidance > 1:
         unwanted = _texts(generator, [one.negative_prompt for one in requests])
         arguments |= {f"negative_{name}": embedding for name, embedding in unwanted.items()}
+    if pipe.image_encoder is not None:
+        arguments |= sd3_image_prompt_arguments(generator, requests, guided=first.guidance > 1)
     return arguments
 
 
@@ -70,6 +74,7 @@ FAMILY = Family(
     multiple_of=16,
     controls=frozenset({"pose", "canny", "softedge", "lineart", "depth"}),
     negative_prompt=True,
+    image_prompt=True,
     load=load,
     call=call,
 )

@@ -84,8 +84,13 @@ def write_mirror(mirror: Path) -> Path:
         elif row.role == "lora":
             write_lora(mirror / row.address / str(row.file), mirror / rows[PLAIN[row.family]].address, row, seed)
         elif row.role == "ip_adapter":
-            tiny.write_flux_ip_adapter(mirror / row.address / str(row.file), sizes=tiny.BLOCK_SIZES)
-            tiny.write_clip(mirror / checkpoints()[row.needs["image_encoder"]].address)
+            place, encoder = mirror / row.address / str(row.file), checkpoints()[row.needs["image_encoder"]].address
+            if row.family == "flux":
+                tiny.write_flux_ip_adapter(place, sizes=tiny.BLOCK_SIZES)
+                tiny.write_clip(mirror / encoder)
+            else:
+                tiny.write_sd3_ip_adapter(place)
+                tiny.write_siglip(mirror / encoder)
     return mirror
 
 

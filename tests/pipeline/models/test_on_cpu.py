@@ -144,6 +144,7 @@ def test_attention_in_pieces(
     with torch.inference_mode():
         made = on_cpu.attend(query, key, value)
         assert made.shape == exact.shape
+        assert made.transpose(1, 2).is_contiguous(), "as torch's own, which diffusers views"
         assert far(made, exact) < TOLERANCE
         assert far(on_cpu.attend(query, key, value, scale=0.9 * width**-0.5), exact) > 4 * TOLERANCE
 

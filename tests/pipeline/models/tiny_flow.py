@@ -134,6 +134,44 @@ def write_sd3_control(folder: Path, *, seed: int = 1) -> Path:
     return folder
 
 
+SEEN_BY_SIGLIP = 48
+"""Width of SigLIP's states."""
+
+
+def write_siglip(folder: Path, *, wide: int = SEEN_BY_SIGLIP, seed: int = 7) -> Path:
+    """SigLIP as Google's repository has it: both towers in one file, of which the text tower is not read."""
+    from transformers import SiglipConfig, SiglipModel
+
+    with parts.quiet(seed):
+        tower = {"hidden_size": wide, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        vision = tower | {"image_size": 32, "patch_size": 8}
+        SiglipModel(SiglipConfig(vision_config=vision, text_config=tower)).save_pretrained(folder)
+    return folder
+
+
+def write_sd3_ip_adapter(path: Path, *, blocks: int = 2, seed: int = 8) -> Path:
+    """An IP-Adapter of Stable Diffusion 3.5 in diffusers' names: a resampler that is told the time, and every block."""
+    import torch
+    from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
+    from diffusers.models.embeddings import IPAdapterTimeImageProjection
+    from safetensors.torch import save_file
+
+    heads, head = SD3_SIZES["num_attention_heads"], SD3_SIZES["attention_head_dim"]
+    with parts.quiet(seed):
+        whole = {"image_proj": IPAdapterTimeImageProjection(
+            embed_dim=SEEN_BY_SIGLIP, output_dim=heads * head, hidden_dim=64, depth=4, heads=1, num_queries=4,
+            timestep_in_dim=32,
+        )}  # fmt: skip
+        for block in range(blocks):
+            whole[f"ip_adapter.{block}"] = SD3IPAdapterJointAttnProcessor2_0(
+                hidden_size=heads * head, ip_hidden_states_dim=heads * head, head_dim=head, timesteps_emb_dim=64
+            )
+        state = {f"{name}.{key}": one for name, part in whole.items() for key, one in part.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.to(torch.bfloat16).contiguous() for name, value in state.items()}, path)
+    return path
+
+
 QWEN_SIZES: dict[str, Any] = {
     "patch_size": 2, "in_channels": 64, "out_channels": 16, "num_layers": 2, "attention_head_dim": 16,
     "num_attention_heads": 2, "joint_attention_dim": 16, "guidance_embeds": False, "axes_dims_rope": (8, 4, 4),
