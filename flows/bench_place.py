@@ -38,6 +38,7 @@ from pipeline.types import Image, Mask, Picture, Size, Subject
 FIRST_SEED: Final = 7_300_000
 """No training and no other score draws scenes from here."""
 KINDS: Final = ("t-shirt", "sweater", "shirt", "dress", "jacket", "tank top", "coat")
+PROMPT: Final = "a model with tan skin and short black hair wearing charcoal trousers, grey studio background"
 PHOTO: Final[Size] = (1024, 1024)
 JUDGED_PX: Final = 768
 """Height at which result and truth are compared: a product page shows no more."""
@@ -88,25 +89,34 @@ def placed_plan(placed: Placed) -> Plan:
     return make_plan(picture, subject, joints=placed.joints, figure=mask, repaint="everything", whole=False)
 
 
+def restaged(
+    photo: Image, phrase: str, number: int, detector: Detector, generator: Generator
+) -> tuple[Placed, Plan, Image]:
+    """The garment of a photo on a body, and the picture of somebody who wears it.
+
+    Raises ItemError, ValueError or CheckFailed where it cannot be placed.
+    """
+    subject = find_garment(Picture(image=photo), [phrase], detector, worn=False)
+    placed = place(subject, [phrase])
+    plan = placed_plan(placed)
+    maps = draw_controls(plan, ("pose", "canny"), native_size_of(generator, plan))
+    made = paint(generator, plan, Wish(prompt=PROMPT, seed=number), maps)
+    return placed, plan, join(plan, geometry.resize_image(made, geometry.box_size(plan.box)))
+
+
 def score_one(number: int, detector: Detector, generator: Generator, pictures: Path | None) -> Score:
     """Place one held-out garment and compare it with the truth."""
     spec, photo = scene_of(number)
-    prompt = "a model with tan skin and short black hair wearing charcoal trousers, grey studio background"
     nothing = Score(kind=spec.kind, ssim=float("nan"), delta_e=float("nan"), iou=float("nan"))
     try:
-        subject = find_garment(Picture(image=photo), [spec.kind], detector, worn=False)
-        placed = place(subject, [spec.kind])
-        plan = placed_plan(placed)
-        maps = draw_controls(plan, ("pose", "canny"), native_size_of(generator, plan))
-        made = paint(generator, plan, Wish(prompt=prompt, seed=number), maps)
+        placed, plan, result = restaged(photo, spec.kind, number, detector, generator)
     except (ItemError, ValueError, CheckFailed) as error:
         return Score(**{**nothing.__dict__, "reasons": (str(error),)})
-    result = join(plan, geometry.resize_image(made, geometry.box_size(plan.box)))
     size: Size = (result.shape[0], result.shape[1])
-    truth, worn = draw_wearing(placed.joints, size, prompt, number, spec)
+    truth, worn = draw_wearing(placed.joints, size, PROMPT, number, spec)
     seen, again = look_at(result, plan.joints), sharpened(result, plan.alpha >= 0.5)
     if pictures is not None:
-        _show(pictures / f"{number:03}-{spec.kind.replace(' ', '-')}.jpg", photo, [result, truth])
+        show(pictures / f"{number:03}-{spec.kind.replace(' ', '-')}.jpg", photo, [result, truth])
     return Score(
         kind=spec.kind,
         ssim=similarity(result, truth, worn),
@@ -116,7 +126,8 @@ def score_one(number: int, detector: Detector, generator: Generator, pictures: P
     )
 
 
-def _show(path: Path, photo: Image, pictures: list[Image]) -> None:
+def show(path: Path, photo: Image, pictures: list[Image]) -> None:
+    """Write a photo and the pictures made of it side by side."""
     from pipeline.files.encode import encode_picture
 
     path.parent.mkdir(parents=True, exist_ok=True)

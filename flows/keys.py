@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "subject": 10,
-    "figure": 6,
+    "figure": 7,
     "paint": 9,
     "place": 3,
     "refine": 1,

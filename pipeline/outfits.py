@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.errors import ItemError
 from pipeline.pixels.bottoms import Bottom, find_bottom
 from pipeline.pixels.landmarks import Landmarks, find_landmarks
-from pipeline.pixels.stances import PITS, sleeve_share
-from pipeline.types import Subject
+from pipeline.pixels.neckline import neck_opening
+from pipeline.pixels.stances import ORDINARY, Cut, sleeve_share
+from pipeline.types import Mask, Subject
 
 BOTTOMS: Final = ("trousers", "jeans", "shorts", "leggings", "skirt", "pants", "chinos", "culottes")
 """Words of what hangs from the waist."""
@@ -24,8 +25,16 @@ UNTUCKED: Final = ("sweater", "jumper", "sweatshirt", "pullover", "tunic", "dres
 """Words of tops whose hem no waistband takes in."""
 SLEEVED: Final = ("sweater", "jumper", "jacket", "coat", "shirt", "blouse", "blazer", "cardigan", "tee")
 """Words of what has sleeves, unless it is said to be sleeveless."""
-CUTS: Final = (("dress", 0.0885), ("gown", 0.0885), ("tank", 0.1015), ("sleeveless", 0.1015))
-"""Words of garments that are cut closer or wider than others (see `stances.PITS`); the first that is said counts."""
+CUTS: Final = (
+    ("dress", Cut(pits=0.0885, neck=0.0437)),
+    ("gown", Cut(pits=0.0885)),
+    ("tank", Cut(pits=0.1015, neck=0.0440)),
+    ("sleeveless", Cut(pits=0.1015)),
+    ("t-shirt", Cut(neck=0.0339)),
+    ("sweater", Cut(neck=0.0321)),
+    ("jumper", Cut(neck=0.0321)),
+)
+"""Words of garments that are cut in another way than others (see `stances.Cut`); the first that is said counts."""
 UNDER, TOP, TUCKING, OVER = range(4)
 """Layers from the body outwards: a bottom, a top, a bottom that takes in the top's hem, a coat."""
 
@@ -40,19 +49,22 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Garment:
-    """A garment that was measured: ``name`` its words, ``layer`` how far out it is worn, ``marks`` its landmarks, and
-    ``pits`` how wide it is cut (see `stances.PITS`)."""
+    """A garment that was measured: ``name`` its words, ``layer`` how far out it is worn, ``marks`` its landmarks.
+
+    ``cut`` is how its kind is cut, ``opening`` (H, W) where its neckline is open, None where that cannot be told.
+    """
 
     name: str
     subject: Subject
     layer: int
     marks: Landmarks | Bottom
-    pits: float = PITS
+    cut: Cut = ORDINARY
+    opening: Mask | None = None
 
     @property
     def sleeve(self) -> float:
         """How much of the arms its sleeves cover, 0 to about 1; that of the shorter one."""
-        return 0.0 if isinstance(self.marks, Bottom) else sleeve_share(self.marks, self.pits)
+        return 0.0 if isinstance(self.marks, Bottom) else sleeve_share(self.marks, self.cut)
 
 
 def as_garment(piece: Piece) -> Garment:
@@ -70,8 +82,12 @@ def as_garment(piece: Piece) -> Garment:
     except ValueError as error:
         raise ItemError(f"{name}: {error}") from error
     _check_sleeves(top, said)
-    pits = next((width for word, width in CUTS if word in said), PITS)
-    return Garment(name=name, subject=piece.subject, layer=OVER if outer else TOP, marks=top, pits=pits)
+    cut = next((one for word, one in CUTS if word in said), ORDINARY)
+    neckline = neck_opening(piece.subject.foreground, piece.subject.alpha, top)
+    if neckline is not None and cut.neck is not None:
+        top = replace(top, nape=neckline.nape, neck=neckline.half)
+    opening = None if neckline is None else neckline.opening
+    return Garment(name=name, subject=piece.subject, layer=OVER if outer else TOP, marks=top, cut=cut, opening=opening)
 
 
 def in_order(garments: Sequence[Garment]) -> list[Garment]:

@@ -82,7 +82,7 @@ def _dressed(garments: Sequence[Garment]) -> tuple[Stance, list[Draped]]:
     if isinstance(lead.marks, Bottom):
         stance = stance_for_legs(lead.marks)
     else:
-        stance = stance_of(lead.marks, pits=lead.pits, whole=bottom is not None)
+        stance = stance_of(lead.marks, cut=lead.cut, whole=bottom is not None)
     if bottom is not None:
         stance = with_bottom(stance, bottom)
     draped = [_laid(one, stance, garments[at + 1 :]) for at, one in enumerate(garments)]
@@ -99,9 +99,8 @@ def _laid(garment: Garment, stance: Stance, above: Sequence[Garment]) -> Draped:
     image, alpha, marks = garment.subject.foreground, garment.subject.alpha, garment.marks
     if isinstance(marks, Bottom):
         return drape_bottom(image, alpha, marks, stance)
-    return drape(
-        image, alpha, marks, stance, pits=garment.pits, sleeves_seen=not any(lies_inside(garment, one) for one in above)
-    )
+    seen = not any(lies_inside(garment, one) for one in above)
+    return drape(image, alpha, garment.opening, marks, stance, cut=garment.cut, sleeves_seen=seen)
 
 
 def _problems(garments: Sequence[Garment], draped: Sequence[Draped], shown: Sequence[float]) -> tuple[str, ...]:

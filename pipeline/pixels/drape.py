@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from pipeline.pixels.bottoms import Bottom, leg_turn
 from pipeline.pixels.geometry import box_of
 from pipeline.pixels.landmarks import Landmarks
-from pipeline.pixels.neckline import neck_opening
-from pipeline.pixels.stances import PITS, Stance, legs_matrix, sleeve_angle, top_matrix
+from pipeline.pixels.stances import ORDINARY, Cut, Stance, legs_matrix, sleeve_angle, top_matrix
 from pipeline.types import Alpha, Image, Mask, Size
 
 Transform = NDArray[np.float64]
@@ -53,20 +52,20 @@ class Draped:
 
 
 def drape(
-    image: Image, alpha: Alpha, marks: Landmarks, stance: Stance, *, pits: float = PITS, sleeves_seen: bool = True
+    image: Image, alpha: Alpha, opening: Mask | None, marks: Landmarks, stance: Stance, *, cut: Cut = ORDINARY,
+    sleeves_seen: bool = True,
 ) -> Draped:  # fmt: skip
-    """Lay a top (H, W, 3) with its matte, ``pits`` wide at the armpits, on the joints of ``stance``.
+    """Lay a top (H, W, 3) of such a ``cut`` with its matte on the joints of ``stance``, without its neck's ``opening``.
 
     Sleeves that are not to be seen, under those of another garment, are left out.
     """
-    opening = neck_opening(image, alpha, marks)
     matte = alpha if opening is None else _without(alpha, opening)
     turned = [
         abs(angle - stance.arms[side]) for side in (0, 1) if (angle := sleeve_angle(marks, side)) is not None
     ]  # fmt: skip
     if not sleeves_seen:
         matte, turned = without_sleeves(matte, marks), []
-    color, cover = laid(image, matte, top_matrix(stance, marks, pits), stance.size)
+    color, cover = laid(image, matte, top_matrix(stance, marks, cut), stance.size)
     return Draped(
         image=color, alpha=cover, turned=max(turned, default=0.0), ragged=ragged_share(np.asarray(alpha > 0.5)),
         opened=opening is not None,

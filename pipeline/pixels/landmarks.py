@@ -55,7 +55,8 @@ class Landmarks:
 
     ``down`` and ``across`` are unit vectors along and square to its axis, ``shoulders`` (2, 2) the middle of each
     shoulder's seam, ``tops`` (2, 2) the seam's upper ends, ``pits`` (2, 2) the armpits, ``sides`` (n, 2, 2) the trunk's
-    edges from armpits to hem, ``collar`` (2, 2) where the neckline leaves the shoulders.
+    edges from armpits to hem, ``collar`` (2, 2) where the neckline leaves the shoulders. Where the neckline was told
+    (`neckline.Neckline`), ``nape`` (2,) is the middle of its upper edge and ``neck`` half its width in px.
     """
 
     down: Points
@@ -66,6 +67,8 @@ class Landmarks:
     pits: Points
     sides: Points
     sleeves: tuple[Sleeve | None, Sleeve | None]
+    nape: Points | None = None
+    neck: float | None = None
 
     @property
     def origin(self) -> Points:
@@ -217,7 +220,10 @@ def _measure(upright: Mask) -> _Marks:
             sleeve = np.stack([center + sign * sleeve[..., 0], sleeve[..., 1]], axis=-1)
         sleeves.append(sleeve)
     if min(p[1] for p in points["tops"]) - top > HOOD * trunk:
-        raise ValueError("what stands above the shoulders looks like a hood: a flat hood cannot be put on a head")
+        raise ValueError(
+            "what stands above the shoulders looks like a hood, which cannot be put on a head; "
+            "if it has none, its mask has lost a shoulder: touch it up"
+        )
     start = max(p[1] for p in points["pits"]) + 1
     sides = [
         [[center - _at(reach[0], r), r], [center + _at(reach[1], r), r]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.pixels.landmarks import Landmarks
+from pipeline.pixels.landmarks import Landmarks, Points
 from pipeline.types import Alpha, Image, Mask
 
 WORK_PX: Final = 180
@@ -21,12 +22,24 @@ MIRROR: Final = 0.72
 """IoU with its mirror image below which what was found is no neckline."""
 SOLID: Final = 0.86
 """Share of its convex hull that a neckline fills at least."""
+ENDS: Final = 0.12
+"""How far beside the opening ends of the back may show, in halves of the armpits' distance."""
 AREA: Final = (0.015, 0.6)
 """Area of an opening in squares of half the armpits' distance."""
 
 
-def neck_opening(image: Image, alpha: Alpha, marks: Landmarks) -> Mask | None:
-    """Where the neckline is open, (H, W); None where it cannot be told from the cloth.
+@dataclass(frozen=True, kw_only=True)
+class Neckline:
+    """A neckline: ``opening`` (H, W) is what is seen of the inside, ``nape`` (2,) the middle of its upper edge, and
+    ``half`` half its width in px."""
+
+    opening: Mask
+    nape: Points
+    half: float
+
+
+def neck_opening(image: Image, alpha: Alpha, marks: Landmarks) -> Neckline | None:
+    """Where the neckline is open; None where it cannot be told from the cloth.
 
     GrabCut (Rother et al. 2004) from a seed at the nape, in a window around the collar; its answer must be nearly its
     own mirror image and nearly convex.
@@ -43,8 +56,16 @@ def neck_opening(image: Image, alpha: Alpha, marks: Landmarks) -> Mask | None:
     back = cv2.warpAffine(
         soft, matrix, (alpha.shape[1], alpha.shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )  # fmt: skip
-    opening = np.asarray(back > 0.4)
-    return _with_rim(opening, alpha, marks, reach)
+    opening = _with_rim(np.asarray(back > 0.4), alpha, marks, reach)
+    if not opening.any():
+        return None
+    aside, deep = _off(opening, marks)
+    nape = marks.tops.mean(axis=0) + marks.down * float(deep.min()) + marks.across * float(aside.mean())
+    return Neckline(
+        opening=_with_ends(opening, image, alpha, marks, reach),
+        nape=nape.astype(np.float32),
+        half=float(np.ptp(aside)) / 2,
+    )
 
 
 def _window(marks: Landmarks, scale: float, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -125,15 +146,43 @@ def _is_neckline(found: Mask) -> bool:
 
 def _with_rim(opening: Mask, alpha: Alpha, marks: Landmarks, reach: float) -> Mask:
     """The opening with the collar's back edge, which stands above the inside and behind the neck."""
-    ys, xs = np.nonzero(opening)
-    if not ys.size:
+    if not opening.any():
         return opening
+    high, left, right, aside = _above(opening, alpha, marks, reach)
+    return np.asarray(opening | (high & (aside > left) & (aside < right)))
+
+
+def _with_ends(opening: Mask, image: Image, alpha: Alpha, marks: Landmarks, reach: float) -> Mask:
+    """The opening with the ends of the back that show over the straps beside it: what there has the inside's colour."""
+    high, left, right, aside = _above(opening, alpha, marks, reach)
+    beside = high & ~opening & (aside > left - ENDS * reach) & (aside < right + ENDS * reach)
+    inner, cloth = (np.median(image[one].astype(np.float32), axis=0) for one in (opening, (alpha > 0.98) & ~opening))
+    apart = [np.linalg.norm(image[beside].astype(np.float32) - one, axis=1) for one in (inner, cloth)]
+    ends = beside.copy()
+    ends[beside] = apart[0] < 0.5 * apart[1]
+    px = 2 * max(1, round(0.012 * reach)) + 1  # with their soft edge
+    return np.asarray(opening | (beside & (cv2.dilate(ends.astype(np.uint8), np.ones((px, px), np.uint8)) > 0)))
+
+
+def _off(opening: Mask, marks: Landmarks) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far the pixels of an opening lie aside of and under the middle between the shoulders' tops, in px."""
+    ys, xs = np.nonzero(opening)
+    off = np.stack([xs, ys], axis=1).astype(np.float32) - marks.tops.mean(axis=0)
+    return np.asarray(off @ marks.across), np.asarray(off @ marks.down)
+
+
+def _above(
+    opening: Mask, alpha: Alpha, marks: Landmarks, reach: float
+) -> tuple[Mask, float, float, NDArray[np.float32]]:  # fmt: skip
+    """The cloth (H, W) at the height of an opening's upper edge and above it.
+
+    Also where the opening begins and ends aside of the axis, and how far aside every pixel lies, in px.
+    """
+    aside, deep = _off(opening, marks)
+    top = float(np.percentile(deep, 2))
+    xs, ys = (one.astype(np.float32) for one in np.meshgrid(*(np.arange(size) for size in alpha.shape[::-1])))
     middle = marks.tops.mean(axis=0)
-    off = np.stack([xs - middle[0], ys - middle[1]], axis=1)
-    aside, deep = off @ marks.across, off @ marks.down
-    left, right, top = float(aside.min()), float(aside.max()), float(np.percentile(deep, 2))
-    grid_y, grid_x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
-    a = (grid_x - middle[0]) * marks.across[0] + (grid_y - middle[1]) * marks.across[1]
-    d = (grid_x - middle[0]) * marks.down[0] + (grid_y - middle[1]) * marks.down[1]
-    rim = (a > left) & (a < right) & (d < top + 0.05 * reach) & (d > top - 0.25 * reach) & (alpha > 0)
-    return np.asarray(opening | rim)
+    a = (xs - middle[0]) * marks.across[0] + (ys - middle[1]) * marks.across[1]
+    d = (xs - middle[0]) * marks.down[0] + (ys - middle[1]) * marks.down[1]
+    high = (d < top + 0.05 * reach) & (d > top - 0.25 * reach) & (alpha > 0)
+    return np.asarray(high), float(aside.min()), float(aside.max()), np.asarray(a)

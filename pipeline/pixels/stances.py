@@ -24,8 +24,13 @@ SLEEVE_END: Final = 0.98
 """Where a long sleeve ends on the arm."""
 LARGER: Final = (0.90, 1.12)
 """How far the body that long sleeves ask for may differ in size from the one that the armpits do."""
-UNDER_SEAM: Final = 0.0335
+NECK_AGREES: Final = (0.85, 1.15)
+"""How far the body that a neckline is cut for may differ in size from the one that the armpits are: what lies further
+off is a neckline of another cut, and says nothing."""
+UNDER_SEAM: Final = 0.035
 """The shoulders' joints lie this far under the upper ends of the garment's shoulder seams."""
+UNDER_NAPE: Final = 0.0525
+"""The shoulders' joints lie this far under the upper edge of a neckline without a collar."""
 SHOULDER_HALF: Final = 0.083
 HIPS_DOWN: Final = pose.CROWN_TO_HIPS - pose.CROWN_TO_NECK_BASE - pose.NECK_BASE_TO_SHOULDERS
 ARM: Final = pose.UPPER_ARM + pose.FOREARM
@@ -45,6 +50,18 @@ LEAST_PX, MOST_PX = 768, 2400
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a garment's kind is cut, in heights of the body: ``pits`` is half the distance of its armpits, ``neck`` half
+    the width of its neckline, None where a collar stands in it."""
+
+    pits: float = PITS
+    neck: float | None = None
+
+
+ORDINARY: Final = Cut()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stance:
     """A pose for a garment, in a picture of ``size`` made for both.
 
@@ -58,13 +75,13 @@ class Stance:
     arms: tuple[float, float]
 
 
-def stance_of(marks: Landmarks, *, pits: float = PITS, whole: bool = False) -> Stance:
-    """The pose that suits a garment, ``pits`` wide at the armpits (see PITS). Its legs are those of one who stands.
+def stance_of(marks: Landmarks, *, cut: Cut = ORDINARY, whole: bool = False) -> Stance:
+    """The pose that suits a garment of such a ``cut``. Its legs are those of one who stands.
 
     The picture ends on the thighs under a top, unless the ``whole`` body is asked for.
     """
-    own = body_height(marks, pits)
-    hem = float(np.max((marks.hem - marks.tops.mean(axis=0)) @ marks.down)) / own - UNDER_SEAM
+    own = body_height(marks, cut)
+    hem = float(np.max((marks.hem - _shoulders(marks, own)) @ marks.down)) / own
     tall = SHOULDERS + hem + 0.10 if hem < 0.42 and not whole else WHOLE  # tops end on the thighs, the rest at the feet
     height = float(np.clip(tall * own, LEAST_PX, MOST_PX))
     unit, angles = height / tall, [sleeve_angle(marks, side) for side in (0, 1)]
@@ -107,31 +124,45 @@ def legs_matrix(stance: Stance, bottom: Bottom) -> NDArray[np.float64]:
     return bottom_matrix(bottom, stance.unit, stance.size[1] / 2, HEADROOM * stance.unit)
 
 
-def top_matrix(stance: Stance, marks: Landmarks, pits: float = PITS) -> NDArray[np.float64]:
+def top_matrix(stance: Stance, marks: Landmarks, cut: Cut = ORDINARY) -> NDArray[np.float64]:
     """What takes the px of a top to the shoulders of a ``stance``, scaled to its body, (2, 3)."""
-    own = body_height(marks, pits)
+    own = body_height(marks, cut)
     return _matrix(marks, stance.unit / own, (stance.size[1] / 2, SHOULDERS * stance.unit), own)
 
 
-def body_height(marks: Landmarks, pits: float) -> float:
-    """Height in px of the body that a garment is cut for: long sleeves say it best, for they end at the wrists."""
-    own = float(np.hypot(*(marks.pits[1] - marks.pits[0]))) / 2 / pits
+def body_height(marks: Landmarks, cut: Cut) -> float:
+    """Height in px of the body that a garment is cut for: long sleeves say it best, for they end at the wrists.
+
+    Next comes a neckline, which loose and close garments of a kind have alike, and then the armpits.
+    """
+    own = float(np.hypot(*(marks.pits[1] - marks.pits[0]))) / 2 / cut.pits
     long = [one for one in marks.sleeves if one is not None and _is_long(one, own)]
-    if len(long) < 2:
+    if len(long) == 2:
+        arms = float(np.mean([np.hypot(*(one.arm[1] - one.arm[0])) for one in long])) / (SLEEVE_END * ARM)
+        return float(np.clip(arms, LARGER[0] * own, LARGER[1] * own))
+    if cut.neck is None or marks.neck is None:
         return own
-    arms = float(np.mean([np.hypot(*(one.arm[1] - one.arm[0])) for one in long])) / (SLEEVE_END * ARM)
-    return float(np.clip(arms, LARGER[0] * own, LARGER[1] * own))
+    by_neck = marks.neck / cut.neck
+    return by_neck if NECK_AGREES[0] < by_neck / own < NECK_AGREES[1] else own
 
 
-def sleeve_share(marks: Landmarks, pits: float = PITS) -> float:
+def _shoulders(marks: Landmarks, own: float) -> NDArray[np.float64]:
+    """The middle of the shoulders' joints, (2,) in the garment's px."""
+    middle, down = marks.tops.mean(axis=0).astype(np.float64), marks.down.astype(np.float64)
+    if marks.nape is None:
+        return np.asarray(middle + down * UNDER_SEAM * own)
+    return np.asarray(middle + down * (float((marks.nape - middle) @ down) + UNDER_NAPE * own))
+
+
+def sleeve_share(marks: Landmarks, cut: Cut = ORDINARY) -> float:
     """How much of the arms a top's sleeves cover, 0 to about 1; that of the shorter one."""
-    arm = ARM * body_height(marks, pits)
+    arm = ARM * body_height(marks, cut)
     return min(0.0 if one is None else float(np.hypot(*(one.arm[1] - one.arm[0]))) / arm for one in marks.sleeves)
 
 
 def _hips(marks: Landmarks, own: float) -> float:
     """Half the distance of the hips' joints, in heights: no wider than the garment hangs there."""
-    row = marks.tops.mean(axis=0) + marks.down * (UNDER_SEAM + 0.9 * HIPS_DOWN) * own
+    row = _shoulders(marks, own) + marks.down * 0.9 * HIPS_DOWN * own
     deep = (marks.sides.mean(axis=1) - row) @ marks.down
     wide = np.hypot(*(marks.sides[:, 1] - marks.sides[:, 0]).T) / 2 / own
     return float(np.clip(np.interp(0.0, deep, wide) - 0.056, 0.038, pose.HIP_HALF))
@@ -197,5 +228,4 @@ def _matrix(marks: Landmarks, scale: float, to: tuple[float, float], own: float)
     """From the garment's px, axis upright, scaled, to where the middle of its shoulders lies at ``to``."""
     across, down = marks.across.astype(np.float64), marks.down.astype(np.float64)
     turn = scale * np.stack([across, down])
-    middle = marks.tops.mean(axis=0) + down * UNDER_SEAM * own
-    return np.concatenate([turn, (np.asarray(to) - turn @ middle)[:, None]], axis=1)
+    return np.concatenate([turn, (np.asarray(to) - turn @ _shoulders(marks, own))[:, None]], axis=1)
