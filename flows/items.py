@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -59,12 +60,12 @@ def _paint_beside(
     work: Workplace, record: Record, beside: Overlap, executed: Counter[str], following: Sequence[tuple[str, str]]
 ) -> None:
     """Paint an item, while the last one is written and the next one is read; its own writing is left going on."""
-    way = beside.take(record) or ItemWay(work, record)
+    way, most = beside.take(record) or ItemWay(work, record), work.recipe.generate.batch
     _begin(way)
-    for sku, view in following[:1]:
-        after = work.ledger.record(work.id, sku, view)
-        if after.state in UNFINISHED and after.attempts == 0:
-            beside.read(ItemWay(work, after))
+    if most > 1 and not beside.has_asked(way):
+        _paint_together(beside, [way, *_untried(work, following[: most - 1])], most)
+    for after in _untried(work, following[:1]):
+        beside.read(after)
     painted, failed = _tried(way, lambda: _painted(way))
     _settle(beside, executed)
     if painted is None:
@@ -72,6 +73,28 @@ def _paint_beside(
         _end(way, failed)
     else:
         beside.write(partial(_write, way, painted))
+
+
+def _untried(work: Workplace, ids: Sequence[tuple[str, str]]) -> list[ItemWay]:
+    """The items among ``ids`` that are open and in which no process has died."""
+    records = [work.ledger.record(work.id, sku, view) for sku, view in ids]
+    return [ItemWay(work, one) for one in records if one.state in UNFINISHED and one.attempts == 0]
+
+
+def _paint_together(beside: Overlap, ways: Sequence[ItemWay], most: int) -> None:
+    """Have the first pictures of several items made in one call; each item is handed its own when it is its turn.
+
+    What goes wrong before is not told here: it goes wrong again then.
+    """
+    from pipeline.models.asking import asked, make_together
+    from pipeline.models.generators import generate
+
+    wanted = []
+    for way in ways:
+        with suppress(DamagedResult):
+            wanted.append(asked(partial(_tried, way, partial(_painted, way))))
+        beside.remember(way, next_in_turn=way is ways[0])
+    _, _ = _tried(ways[0], lambda: make_together([one for one in wanted if one is not None], most, generate))
 
 
 def _settle(beside: Overlap, executed: Counter[str]) -> None:

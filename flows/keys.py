@@ -160,7 +160,7 @@ def _sampling(wanted: GenerateSection) -> dict[str, Json]:
     A compiled network fuses layers and rounds in other places, and in bfloat16 on a processor its layers and attention
     are not those of `on_cpu`: its pictures are others, and another candidate may win. `compile` counts where it is on.
     """
-    return _unless_off(wanted.model_dump(mode="json", exclude=_BY_DIGEST), "compile")
+    return _unless_off(wanted.model_dump(mode="json", exclude=_BY_DIGEST | _HOW), "compile")
 
 
 def _unless_off(fields: dict[str, Json], *names: str) -> dict[str, Json]:
@@ -213,6 +213,8 @@ def _place_key(way: ItemWay, subject: str, framing: Json) -> str:
 
 _BY_DIGEST = {"checkpoint", "reference"}
 """Fields of `generate` whose files count by what is in them, wherever they lie."""
+_HOW = {"batch"}
+"""Fields of `generate` that change how fast pictures are made, and nothing but rounding in them."""
 _FRAMING = {
     "aspect",
     "advised_px",

@@ -32,6 +32,7 @@ class Overlap:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="beside")
         self._ahead: tuple[ItemWay, Future[None]] | None = None
         self._behind: Future[Written] | None = None
+        self._asked: dict[tuple[str, str], ItemWay | None] = {}
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -43,19 +44,36 @@ class Overlap:
         """Wait for what is in work."""
         self._threads.shutdown(wait=True)
 
+    def remember(self, way: ItemWay, *, next_in_turn: bool) -> None:
+        """Keep an item that was asked what it wants painted, without its pixels, until its turn comes."""
+        name = (way.item.sku, way.item.view)
+        if next_in_turn:
+            self._asked[name] = None
+        else:
+            way.__dict__.pop("picture", None)
+            self._asked[name] = way
+
+    def has_asked(self, way: ItemWay) -> bool:
+        """Whether the item was asked already."""
+        return (way.item.sku, way.item.view) in self._asked
+
     def read(self, way: ItemWay) -> None:
         """Begin to read and decode an item's photo. What goes wrong there goes wrong again when the item is begun."""
+        way = self._asked.get((way.item.sku, way.item.view)) or way
         self._ahead = way, self._threads.submit(_read, way)
 
     def take(self, record: Record) -> ItemWay | None:
-        """The item of ``record`` with its photo, once that is read; None if another was read, or none."""
-        if self._ahead is None:
-            return None
-        (way, reading), self._ahead = self._ahead, None
-        wait([reading])
-        if (way.item.sku, way.item.view) != (record.sku, record.view):
-            return None
-        way.record = record
+        """The item of ``record`` with what is known of it: its photo, once that is read; None if nothing is."""
+        way, name = None, (record.sku, record.view)
+        if self._ahead is not None:
+            (ahead, reading), self._ahead = self._ahead, None
+            wait([reading])
+            way = ahead if (ahead.item.sku, ahead.item.view) == name else None
+        way = way or self._asked.get(name)
+        if way is not None:
+            way.record = record
+        if name in self._asked:
+            self._asked[name] = None  # its pixels shall go with it
         return way
 
     def write(self, job: Callable[[], Written]) -> None:

@@ -80,5 +80,5 @@ def prefect_home(runs: str) -> Path:
 def work_digest(recipe: Recipe) -> str:
     """SHA-256 of what a recipe does to which catalog. How it is cut into tasks and when it runs does not matter."""
     how = {"chunk_size", "shard_size", "max_failed", "runs", "ledger"}
-    what = recipe.model_dump(mode="json", exclude={"schedule": True, "batch": how})
+    what = recipe.model_dump(mode="json", exclude={"schedule": True, "batch": how, "generate": {"batch"}})
     return hashlib.sha256(canonical_json(what, of=f"recipe {recipe.name}").encode()).hexdigest()

@@ -27,6 +27,8 @@ class GenerateSection(Section):
     """A picture whose look is followed beside the words: a face, a garment, a place. Its row needs an IP-Adapter."""
     reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
     """How strongly the reference is followed; 0 is not at all."""
+    batch: Annotated[int, Field(ge=1, le=32)] = 1
+    """Pictures of different items in one call of the model, at most; each as it would be alone, but for rounding."""
     compile: bool = False
     """Compile the denoiser and the ControlNets for each size of picture (torch.compile); the first of a size waits."""
 

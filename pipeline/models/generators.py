@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import CheckFailed, OutOfMemory, RecipeError
+from pipeline.models.asking import handed_out
 from pipeline.models.checkpoints import Checkpoint, Sampling, check_licence, checkpoint, checkpoints
 from pipeline.models.compiling import Backend, compile_networks, compiling_named, refuse_without_compiler
 from pipeline.models.devices import choose_device, free_memory, loaded_models, out_of_memory_named
@@ -253,6 +254,8 @@ def generate(generator: Generator, requests: Sequence[Inpaint]) -> list[Image]:
     """
     if not requests:
         return []
+    if (made := handed_out(generator, requests)) is not None:
+        return made
     alone = len(requests[0].controls) > 1 and not generator.family.batch_of_controls
     if len(requests) > 1 and (alone or not share_reference(requests)):
         return [picture for one in requests for picture in generate(generator, [one])]

@@ -93,7 +93,8 @@ class Generator:
 
     ``compiled`` is whether its denoiser and ControlNets run by torch.compile (see `models.compiling`),
     ``prompts`` holds what the text encoders made of prompts, ``notes`` what had to be done to fit into memory, and
-    ``limits`` by picture size how many fit at once and how (see `models.ladder`).
+    ``limits`` by picture size how many fit at once and how (see `models.ladder`), ``ahead`` pictures that were made
+    together with others and not yet asked for (see `models.asking`).
     """
 
     row: Checkpoint
@@ -105,6 +106,7 @@ class Generator:
     prompts: PromptCache = field(default_factory=PromptCache)
     notes: list[str] = field(default_factory=list)
     limits: dict[Size, tuple[int, int]] = field(default_factory=dict)
+    ahead: dict[str, Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
