@@ -21,6 +21,7 @@ from pipeline.embedded.garments import draw_arm_in_front, draw_garment
 from pipeline.embedded.palette import DYES, Floats, floats, rgb
 from pipeline.embedded.pose import ARMS, NECK, NOSE, Skeleton
 from pipeline.embedded.stand_in import SMOOTH_UP_TO_PX, covered, skeleton_of
+from pipeline.embedded.tops import ending_at, top_end
 from pipeline.embedded.wording import Reading, read_prompt
 from pipeline.errors import CheckFailed
 from pipeline.pixels.color import bleed
@@ -28,6 +29,11 @@ from pipeline.types import Image, Mask
 
 TRUNK: Final = ((NECK, 8), (NECK, 11))
 THIGHS: Final = ((8, 9), (11, 12))
+HEM: Final = 0.03
+"""How much further than `_depth` a new top hangs: of the trousers drawn under it little shall show, for they meet those
+that stay with a step."""
+LOWEST: Final = 1.14
+"""The lowest hem of a top, along the trunk (1 is the hips)."""
 LIT: Final = (0.85, 1.08)
 """The quantile of a surface's brightness at which it is in full light, and what the renderer's light takes from it
 (measured on its own faces)."""
@@ -106,6 +112,7 @@ def _pieces(reading: Reading, image: Image, kept: Mask, skeleton: Skeleton) -> l
         raise CheckFailed("the prompt names no garment for what is repainted: say it, such as wearing: a coral t-shirt")
     if bottom is None and top is not None and top.kind != "dress":
         bottom = _worn_below(image, kept, skeleton)
+        top = ending_at(top, float(np.clip(_depth(kept, skeleton) + HEM, top_end(top), max(LOWEST, top_end(top)))))
     return [_within(piece, kept, skeleton) for piece in (bottom, top) if piece is not None]
 
 

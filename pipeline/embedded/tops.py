@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -16,20 +17,28 @@ from pipeline.embedded.parts import Part, Sheet, Tube, point
 from pipeline.embedded.pose import ARMS, NECK
 from pipeline.embedded.tailoring import finish_top
 
+ENDS: Final = {
+    "t-shirt": 1.02,
+    "tank top": 1.0,
+    "shirt": 1.06,
+    "sweater": 1.03,
+    "hoodie": 1.06,
+    "jacket": 1.06,
+    "coat": 1.85,
+}
+"""How far down the trunk's axis tops of length 1 reach (1 is the hips)."""
 
-def _top_end(spec: GarmentSpec) -> float:
+
+def top_end(spec: GarmentSpec) -> float:
     """How far down the trunk axis a top reaches (1 is the hips)."""
-    ends = {
-        "t-shirt": 1.02,
-        "tank top": 1.0,
-        "shirt": 1.06,
-        "sweater": 1.03,
-        "hoodie": 1.06,
-        "jacket": 1.06,
-        "coat": 1.85,
-    }
-    base = ends.get(spec.kind, 1.0)
+    base = ENDS.get(spec.kind, 1.0)
     return 1 + (base - 1) * spec.length if base > 1.5 else base + 0.16 * (spec.length - 1)
+
+
+def ending_at(spec: GarmentSpec, end: float) -> GarmentSpec:
+    """The top with its hem at ``end`` of the trunk's axis; dresses and coats, which end lower, as they are."""
+    base = ENDS.get(spec.kind)
+    return spec if base is None or base > 1.5 else replace(spec, length=1 + (end - base) / 0.16)
 
 
 def _dress(cut: Cut) -> list[Part]:
@@ -68,7 +77,7 @@ def _trunk(cut: Cut) -> list[Part]:
     if spec.kind == "dress":
         return _dress(cut)
     base = torso_widths(sk, spec.fit)
-    end = _top_end(spec)
+    end = top_end(spec)
     loose = 0.2 if spec.kind == "tank top" else 0.5
     # cloth hangs straight from the chest instead of following the waist
     hung = [w + (loose * max(base[4] - w, 0) if t > 0.4 else 0) for t, w in zip(TORSO_T, base, strict=True)]

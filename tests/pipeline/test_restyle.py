@@ -114,3 +114,14 @@ def test_the_same_words_give_the_same_bytes_and_none_is_refused(person: Scene) -
     assert np.abs(first.astype(int) - plain.astype(int))[~kept].mean() > 5, "stripes are read from the words"
     with pytest.raises(CheckFailed, match="names no garment"):
         draw_redressed(person.image, person.keypoints, kept, "a model, white studio", 5)
+
+
+def test_a_new_top_hangs_down_to_the_trousers_that_stay(person: Scene) -> None:
+    room = geometry.grow_mask(top_of(person), 16)
+    made = draw_redressed(person.image, person.keypoints, ~room, "a model wearing a green t-shirt", 5)
+    shoulders, hips = (person.keypoints[pair, :2].mean(axis=0) for pair in ([2, 5], [8, 11]))
+    x, trunk = round(float(hips[0])), float(hips[1] - shoulders[1])
+    column = made[:, x].astype(int)
+    green = room[:, x] & (column[:, 1] > column[:, 0] + 20)
+    end = int(np.flatnonzero(room[:, x])[-1])
+    assert 0 <= end - int(np.flatnonzero(green)[-1]) < 0.06 * trunk
