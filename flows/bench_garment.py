@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -144,7 +144,7 @@ def run(count: int, names: Sequence[str], pictures: Path | None = None) -> dict[
         photo, truth = worn_pair(seed, size=SIZE)
         prompt = ", ".join(caption_parts(truth.spec))
         try:
-            subject, _, plan = prepare(photo, detector)
+            subject, figure, plan = prepare(photo, detector)
         except (ItemError, ValueError) as error:
             lost = Outcome(
                 core_difference=0, join_delta_e=float("nan"), survived=1.0, accepted=False, wrong=False,
@@ -154,8 +154,16 @@ def run(count: int, names: Sequence[str], pictures: Path | None = None) -> dict[
                 outcomes.setdefault(name, []).append(lost)
             continue
         for name, way in _ways(names).items():
-            outcomes.setdefault(name, []).append(_one(photo, truth, subject, plan, way, prompt, seed, pictures, name))
+            made = _one(photo, truth, subject, plan, way, prompt, seed, pictures, name)
+            outcomes.setdefault(name, []).append(made if name.startswith("plain") else parked(made, figure.problems))
     return outcomes
+
+
+def parked(outcome: Outcome, problems: Sequence[str]) -> Outcome:
+    """The outcome of a scene whose figure has ``problems``: a person looks at it first."""
+    if not problems:
+        return outcome
+    return replace(outcome, accepted=False, wrong=False, reasons=(*problems, *outcome.reasons))
 
 
 Way = Callable[[Plan, str, int], tuple[Image, tuple[str, ...]]]

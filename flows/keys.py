@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 10,
-    "figure": 7,
-    "paint": 9,
+    "subject": 11,
+    "figure": 8,
+    "paint": 10,
     "place": 3,
     "refine": 1,
     "compose": 5,

@@ -84,7 +84,7 @@ def _figure(way: ItemWay, found: Result) -> Made:
     files = {"figure.png": encode_mask(figure.mask)}
     if figure.joints is not None:
         files["joints.npz"] = encode_arrays({"joints": figure.joints})
-    return files, {"pose": figure.source, "whole": figure.whole}
+    return files, {"pose": figure.source, "whole": figure.whole, "problems": list(figure.problems)}
 
 
 def _keep_plan(way: ItemWay, found: Result, figure: Result) -> Plan:

@@ -15,7 +15,7 @@ from masks.garment import WEARERS, person_in, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
 from pipeline.errors import ItemError
-from pipeline.pixels import geometry, pose, pose_fit, pose_outline
+from pipeline.pixels import anatomy, geometry, pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
@@ -32,6 +32,7 @@ twentieth of the picture one stayed under it."""
 MANNEQUIN: Final = "mannequin"
 SPILL: Final = 0.35
 """More than this, as a share of the person, is no hat or bag that the person network misses."""
+GUESSED: Final = "of who wears the garment nothing else is seen: head, arms and legs would be guessed"
 _WORN: Final = 0.7
 """Share of the garment that lies within the figure who wears it."""
 
@@ -40,13 +41,15 @@ _WORN: Final = 0.7
 class Figure:
     """The figure in a photo: ``mask`` (H, W), ``joints`` (18, 3) or None, and in words where the pose comes from.
 
-    ``whole`` is False where nothing but the garment itself is known of it.
+    ``whole`` is False where nothing but the garment itself is known of it; ``problems`` say why a person drawn in this
+    pose would not be published.
     """
 
     mask: Mask
     joints: Joints | None
     source: str
     whole: bool = True
+    problems: tuple[str, ...] = ()
 
 
 def find_figure(image: Image, garment: Mask, detector: Detector | None = None, bodies: Bodies | None = None) -> Figure:
@@ -56,10 +59,18 @@ def find_figure(image: Image, garment: Mask, detector: Detector | None = None, b
     """
     figure = _read_figure(image, garment, detector)
     if bodies is not None:
-        return replace(figure, joints=_body_on(figure.mask, image, bodies), source="the pose that OpenPose reads")
+        joints = _body_on(figure.mask, image, bodies)
+        return replace(figure, joints=joints, source="the pose that OpenPose reads", problems=_of_no_body(joints))
+    guessed = () if figure.whole else (GUESSED,)
     if figure.joints is None:
-        return figure
-    return replace(figure, joints=pose_fit.fitted(figure.joints, image, figure.mask, garment))
+        return replace(figure, problems=guessed)
+    joints = pose_fit.fitted(figure.joints, image, figure.mask, garment)
+    return replace(figure, joints=joints, problems=guessed or _of_no_body(joints))
+
+
+def _of_no_body(joints: Joints) -> tuple[str, ...]:
+    told = anatomy.implausible(joints)
+    return (f"nobody stands like this: {', '.join(told)}",) if told else ()
 
 
 def _body_on(figure: Mask, image: Image, bodies: Bodies) -> Joints:
@@ -109,7 +120,7 @@ def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figu
     if read is not None and outlined is not None and not _agree(outlined, read):
         read = None
     if read is not None and plain is None and read[[2, 5], 2].all():
-        return Figure(mask=mask, joints=read, source="the pose seen in a figure without a face")
+        return Figure(mask=mask, joints=anatomy.with_a_head(read), source="the pose seen in a figure without a face")
     if outlined is None:
         return Figure(mask=mask, joints=None, source="no pose can be read", whole=plain is not None)
     if read is not None:

@@ -17,6 +17,8 @@ from pipeline.types import Image, Mask
 
 LIGHT: Final = 34.0
 """How much darker or lighter (L, 8 bit) than the neck other skin or shell may be: hands have other light."""
+SHADED: Final = 0.5
+"""How dark an arm's far side may be, in shares of the neck's lightness, where the cloth is told by its hue."""
 TINT: Final = 6.0
 """How far in Lab's a and b it may lie from the neck's median, or half as far as that lies from grey."""
 PRINTED: Final = 0.2
@@ -49,15 +51,16 @@ def shell_in(image: Image, garment: Mask, figure: Mask, *, legs: bool = True) ->
     neck = _neck(garment, figure | garment, centre, width)
     if np.count_nonzero(neck) < _LEAST_COLOURS:
         return np.zeros_like(garment)
-    alike = _alike(image, neck)
+    near, alike = _alike(image, neck)
     rows = slice(round(box[1] + 0.6 * width), round(box[1] + 1.4 * width))
     chest = (rows, slice(max(0, round(centre - 0.3 * width)), round(centre + 0.3 * width)))
-    cloth = alike[chest][garment[chest]]
-    if not cloth.size or cloth.mean() > PRINTED:
+    cloth = garment[chest]
+    if not cloth.any() or near[chest][cloth].mean() > PRINTED:
         return np.zeros_like(garment)
-    thick = ops.opened(alike & garment, max(1.0, THIN * width))
-    told = _limbs(thick, garment, (centre, float(box[1])), width, legs=legs)
-    return _seamed(image, alike & garment & ops.grow(told, THIN * width), garment)
+    # a forearm before the belly lies in the chest's window, too
+    bare = (alike if alike[chest][cloth].mean() <= PRINTED / 2 else near) & garment
+    told = _limbs(ops.opened(bare, max(1.0, THIN * width)), garment, (centre, float(box[1])), width, legs=legs)
+    return _seamed(image, bare & ops.grow(told, THIN * width), garment)
 
 
 def _limbs(thick: Mask, garment: Mask, collar: tuple[float, float], width: float, *, legs: bool) -> Mask:
@@ -138,11 +141,14 @@ def _stump(body: Mask, width: float) -> Mask:
     return ops.shrink(stump, 0.02 * width)
 
 
-def _alike(image: Image, known: Mask) -> Mask:
-    """What has the colours of ``known`` (H, W): its hue, nearer than white cloth is to pale skin, and its lightness."""
+def _alike(image: Image, known: Mask) -> tuple[Mask, Mask]:
+    """What has the colours of ``known`` (H, W): its hue, nearer than white cloth is to pale skin, and its lightness;
+    and what has that hue in the shade as well."""
     lab: NDArray[np.float32] = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     dark, bright = np.percentile(lab[known][:, 0], (5, 95))
     tint = np.median(lab[known][:, 1:], axis=0)
     reach = max(TINT, float(np.hypot(*(tint - 128))) / 2)
-    lit = (lab[..., 0] >= dark - LIGHT) & (lab[..., 0] <= bright + LIGHT)
-    return np.asarray(lit & (np.hypot(*np.moveaxis(lab[..., 1:] - tint, -1, 0)) < reach))
+    hue = np.hypot(*np.moveaxis(lab[..., 1:] - tint, -1, 0)) < reach
+    hue &= lab[..., 0] <= bright + LIGHT
+    lowest = float(dark) - LIGHT
+    return np.asarray(hue & (lab[..., 0] >= lowest)), np.asarray(hue & (lab[..., 0] >= min(lowest, SHADED * dark)))

@@ -289,11 +289,14 @@ def _beside(figure: Mask, trunk: Trunk, joints: Joints, side: int) -> tuple[Mask
 
 
 def _hang(joints: Joints, joint: int, figure: Mask, trunk: Trunk, sign: int) -> None:
-    """Move a hanging arm's joint to the arm or hand that a gap shows there; else inwards until an arm has room."""
+    """Move a hanging arm's joint to the arm, hand or cuff that a gap shows there; else inwards until an arm has room.
+
+    Hands of the backdrop's own colour are not seen: then the sleeve above says where they are.
+    """
     row, u = int(joints[joint, 1]), trunk.unit
     if not 0 <= row < figure.shape[0] - 1:
         return
-    for below in (0.0, HAND / 2, HAND):
+    for below in (0.0, HAND / 2, HAND, -HAND / 3, -2 * HAND / 3):
         beside = _beyond_gap(figure, min(round(row + below * u), figure.shape[0] - 1), trunk, sign)
         if beside is not None:
             joints[joint, 0] = beside

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from masks.figure import find_figure, wearer_of
+from masks.figure import GUESSED, find_figure, wearer_of
 from masks.find import Detected
 from masks.garment import WEARERS
 from pipeline.embedded.render import worn_pair
@@ -163,3 +163,38 @@ def test_an_arm_that_touches_the_trunk_hangs_to_the_hand_beyond_the_gap() -> Non
     assert handed is not None
     assert 52 <= handed[4, 0] <= 64 < hanging[4, 0]
     assert hanging[7, 0] < 136 <= handed[7, 0] <= 148
+
+
+def test_a_hand_that_nobody_sees_is_under_its_cuff() -> None:
+    figure = np.zeros((400, 200), np.bool_)
+    figure[10:55, 85:115] = True  # head
+    figure[50:70, 92:108] = True  # neck
+    figure[70:215, 62:138] = True  # trunk
+    figure[70:195, 50:150] = True  # sleeves that touch it
+    figure[180:195, 62:66] = figure[180:195, 134:138] = False  # down to their cuffs
+    figure[215:385, 72:128] = True  # legs
+    joints = pose_outline.from_outline(figure)
+    assert joints is not None
+    assert joints[4, 0] < 62
+    assert joints[7, 0] > 138
+
+
+def test_a_figure_of_which_only_the_garment_is_seen_is_guessed() -> None:
+    garment = np.zeros((384, 288), np.bool_)
+    garment[70:195, 92:188] = True
+    noise = np.random.default_rng(0).integers(0, 256, (*garment.shape, 3), dtype=np.uint8)
+    figure = find_figure(noise, garment)
+    assert not figure.whole
+    assert figure.problems == (GUESSED,)
+    scene, _ = worn_pair(7_100_015, size=garment.shape)
+    assert find_figure(scene.image, _garment(scene)).problems == ()
+
+
+def test_a_pose_that_no_body_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = worn_pair(7_100_015, size=(384, 288))
+    joints = scene.keypoints.copy()
+    joints[0, :2] = joints[1, :2]
+    monkeypatch.setattr("pipeline.pixels.pose_fit.fitted", lambda *read: joints)
+    problems = find_figure(scene.image, _garment(scene)).problems
+    assert len(problems) == 1
+    assert problems[0].startswith("nobody stands like this: the head lies")

@@ -120,3 +120,15 @@ def test_a_white_cuff_beside_a_pale_hand_is_cloth() -> None:
     bare = shell_in(image, one.cloth | one.hand, one.figure)
     assert (bare & one.hand).sum() > 0.9 * one.hand.sum()
     assert (bare & cuff).sum() < 0.1 * cuff.sum()
+
+
+def test_an_arm_in_its_own_shade_is_told_whole_before_cloth_of_another_hue() -> None:
+    one = drawn((240, 240, 240), (172, 150, 214))
+    arm = np.zeros(SIZE, np.bool_)
+    arm[90:200, 166:190] = True
+    shade = np.linspace(1.0, 0.5, arm[90].sum(), dtype=np.float32)
+    image = one.image.copy()
+    image[90:200, 166:190] = (240 * shade)[None, :, None].astype(np.uint8)
+    bare = shell_in(image, one.cloth | one.hand | arm, one.figure | arm)
+    assert (bare & arm).sum() > 0.95 * arm.sum()
+    assert not (bare & ops.shrink(one.cloth, 2)).any()
