@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 11,
-    "figure": 8,
-    "paint": 10,
+    "subject": 12,
+    "figure": 9,
+    "paint": 11,
     "place": 3,
     "refine": 1,
     "compose": 5,

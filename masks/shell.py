@@ -58,8 +58,11 @@ def shell_in(image: Image, garment: Mask, figure: Mask, *, legs: bool = True) ->
     if not cloth.any() or near[chest][cloth].mean() > PRINTED:
         return np.zeros_like(garment)
     # a forearm before the belly lies in the chest's window, too
-    bare = (alike if alike[chest][cloth].mean() <= PRINTED / 2 else near) & garment
-    told = _limbs(ops.opened(bare, max(1.0, THIN * width)), garment, (centre, float(box[1])), width, legs=legs)
+    flesh = (alike if alike[chest][cloth].mean() <= PRINTED / 2 else near) & (garment | figure)
+    bare = flesh & garment
+    # with what lies beside the mask: of a chest only its lowest rim may be within
+    thick = ops.opened(flesh, max(1.0, THIN * width)) & garment
+    told = _limbs(thick, garment, (centre, float(box[1])), width, legs=legs)
     return _seamed(image, bare & ops.grow(told, THIN * width), garment)
 
 

@@ -33,6 +33,9 @@ SHOULDER: Final = 0.080
 HIP: Final = 0.047
 WAISTBAND: Final = 0.86
 """A waistband begins at 0.74 of the trunk; a top whose hem ends above this, plus room to tuck in, needs it higher."""
+NAMED: Final = 0.9
+"""Share of the thighs up to which a bottom that the prompt names is drawn under what is kept: a top whose hem lies just
+above the picture's edge is no dress."""
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
 SMOOTH_UP_TO_PX: Final = 1_300
@@ -119,7 +122,7 @@ def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpe
     """What has to be drawn on the body because the kept pixels do not dress it: bottom, then top."""
     pieces = []
     # thighs under the frame are dressed too: a waistband may show above it
-    if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < 0.35:
+    if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < (0.35 if reading.bottom is None else NAMED):
         bottom = reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"]))
         pieces.append(replace(bottom, rise=max(bottom.rise, WAISTBAND - hem_of(kept, skeleton))))
     if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:

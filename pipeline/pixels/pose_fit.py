@@ -18,15 +18,22 @@ from pipeline.pixels.pose import (
     ARMS,
     CROWN_TO_HIPS,
     CROWN_TO_NECK_BASE,
+    FOREARM,
     HIP_HALF,
     LEGS,
     NECK_BASE_TO_SHOULDERS,
+    UPPER_ARM,
     Joints,
     depth_within,
     torso_length,
+    within,
 )
-from pipeline.types import Image, Mask
+from pipeline.types import Image, Mask, Size
 
+TRUNK: Final = CROWN_TO_HIPS - CROWN_TO_NECK_BASE - NECK_BASE_TO_SHOULDERS
+"""From shoulders to hips, in heights of the figure."""
+SHORTEST: Final = 0.5
+"""Share of its length under which an arm is bent, or what was seen is no hand of it."""
 REACH: Final = 0.13
 """How far from where it was read a wrist may be set, in heights of the figure."""
 DRAWN_IN: Final = 0.045
@@ -60,14 +67,15 @@ def fitted(joints: Joints, image: Image, figure: Mask, garment: Mask) -> Joints:
     ``figure`` (H, W) is the figure with all its clothes. Skin or shell is known by the colour of neck and head. What
     is not seen stays where it was read.
     """
-    unit = torso_length(joints) / (CROWN_TO_HIPS - CROWN_TO_NECK_BASE - NECK_BASE_TO_SHOULDERS)
+    unit = torso_length(joints) / TRUNK
     if unit < 40:
         return joints
-    joints = joints.copy()
-    for side in (0, 1):
-        _draw_in(joints, depth_within(figure), side, unit)
     bare = figure & ~garment
     flesh = _flesh(image, bare, joints, unit)
+    joints = joints.copy() if flesh is None else _by_hands(joints, flesh, unit)
+    unit = torso_length(joints) / TRUNK
+    for side in (0, 1):
+        _draw_in(joints, depth_within(figure), side, unit)
     if flesh is None:
         return joints
     seen = _Seen(flesh=flesh, cloth=bare & ~flesh, unit=unit)
@@ -75,6 +83,38 @@ def fitted(joints: Joints, image: Image, figure: Mask, garment: Mask) -> Joints:
         _fit_arm(joints, seen, side)
     _fit_hips(joints, seen, garment)
     return joints
+
+
+def _by_hands(joints: Joints, flesh: Mask, unit: float) -> Joints:
+    """The joints made shorter where a hand is seen inside the picture whose wrist was set below it.
+
+    A broad figure that the picture cuts off was taken for a tall one. Its longer arm says how tall it is; how broad it
+    is stays. Points that the picture cut off may come into it.
+    """
+    size: Size = (flesh.shape[0], flesh.shape[1])
+    outside = within(np.column_stack([joints[:, :2], np.ones(len(joints), np.float32)]), size)[:, 2] == 0
+    if (joints[~outside, 2] == 0).any():  # an estimator's pose: what it did not see may be anywhere
+        return joints
+    seen, tops = _Seen(flesh=flesh, cloth=~flesh, unit=unit), dict[int, Points]()
+    for side, (_, _, wrist) in enumerate(ARMS):
+        part = _hand(joints, seen, side) if outside[wrist] else None
+        if part is not None:
+            points = np.argwhere(part)[:, ::-1].astype(np.float32)
+            tops[side] = points[points[:, 1] <= points[:, 1].min() + 0.012 * unit].mean(axis=0)
+    lengths = [float(np.hypot(*(top - joints[ARMS[side][0], :2]))) for side, top in tops.items()]
+    share = max(lengths, default=0.0) / ((UPPER_ARM + FOREARM) * unit)
+    if not SHORTEST <= share < 1:
+        return joints
+    result = joints.copy()
+    base = float(joints[1, 1]) - NECK_BASE_TO_SHOULDERS * unit
+    result[:, 1] = base + (result[:, 1] - base) * share
+    result[14:, 0] = result[0, 0] + (result[14:, 0] - result[0, 0]) * share
+    result[:, 2] = 1
+    for side, top in tops.items():
+        shoulder, elbow, wrist = ARMS[side]
+        result[wrist, :2] = top
+        result[elbow, :2] = result[shoulder, :2] + (top - result[shoulder, :2]) * UPPER_ARM / (UPPER_ARM + FOREARM)
+    return within(result, size)
 
 
 def _draw_in(joints: Joints, depth: NDArray[np.float32], side: int, unit: float) -> None:

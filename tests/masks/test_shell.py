@@ -132,3 +132,12 @@ def test_an_arm_in_its_own_shade_is_told_whole_before_cloth_of_another_hue() -> 
     bare = shell_in(image, one.cloth | one.hand | arm, one.figure | arm)
     assert (bare & arm).sum() > 0.95 * arm.sum()
     assert not (bare & ops.shrink(one.cloth, 2)).any()
+
+
+def test_the_lowest_rim_of_a_chest_within_the_collar_is_told() -> None:
+    one = drawn(SHELL, NAVY)
+    rim = one.neck.copy()
+    rim[:66] = False
+    bare = shell_in(one.image, one.cloth | one.hand | rim, one.figure)
+    assert (bare & rim).sum() > 0.8 * rim.sum()
+    assert not (bare & ops.shrink(one.cloth, 2)).any()

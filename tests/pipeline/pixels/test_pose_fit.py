@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from pipeline.pixels.pose import within
 from pipeline.pixels.pose_fit import fitted
 from pipeline.types import Image, Mask
 
@@ -93,3 +94,20 @@ def test_an_arm_beside_its_sleeve_is_drawn_into_it() -> None:
 
     assert worst(joints) < 4
     assert worst(made) >= 6
+
+
+def test_a_broad_figure_that_was_taken_for_a_tall_one_is_as_tall_as_its_arms_are_long() -> None:
+    image, figure, shirt = (part[:256] for part in _figure(sleeve_to=225))
+    tall = within(_joints() * [1, 1, 0] + [0, 0, 1], (600, 300)).astype(np.float32)
+    tall[:, 1] = 95 + (tall[:, 1] - 95) * 1.5
+    tall[[2, 5], 0] = 107, 193
+    cut = within(tall, (256, 300))
+    assert not cut[[4, 7, 8, 11], 2].any()
+    made = fitted(cut, image, figure, shirt)
+    np.testing.assert_allclose(made[4, :2], (90, 232), atol=10)
+    np.testing.assert_allclose(made[7, :2], (210, 232), atol=10)
+    assert made[[8, 11], 2].all()
+    np.testing.assert_allclose(made[[8, 11], 1], 224, atol=24)
+    np.testing.assert_allclose(made[2, 0], cut[2, 0])
+    cut[0, 2] = 0  # an estimator's pose: it says what it saw
+    np.testing.assert_array_equal(fitted(cut, image, figure, shirt)[[8, 11], 2], 0)
