@@ -12,6 +12,10 @@ import numpy as np
 
 from flows.running import run_recipe
 from flows.workplace import open_files
+from pipeline.embedded.cloth import GarmentSpec
+from pipeline.embedded.palette import DYES, rgb
+from pipeline.embedded.render import render
+from pipeline.embedded.scene import SceneSpec
 from pipeline.files.encode import encode_picture
 from pipeline.files.ledger import ledger_url
 from pipeline.files.picture import read_picture
@@ -47,9 +51,9 @@ def sheet(rows: list[list[Image]]) -> Image:
     return page
 
 
-def results(config: str, runs: str) -> dict[str, tuple[str, str]]:
-    """Photo and finished picture of every finished item of a recipe."""
-    overrides = [f"batch.runs={runs}"]
+def results(config: str, runs: str, *more: str) -> dict[str, tuple[str, str]]:
+    """Photo and finished picture of every finished item of a recipe, with ``more`` overrides."""
+    overrides = [f"batch.runs={runs}", *more]
     recipe = load_recipe(config, overrides)
     done = run_recipe(recipe, config, overrides, watch=lambda _: nullcontext(), say=print, prefect=False)
     if done is None:
@@ -65,8 +69,31 @@ def write_garments() -> None:
     (IMAGES / "garment.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
 
 
+LOOK = (
+    GarmentSpec(kind="t-shirt", color_name="mustard", color=rgb(DYES["mustard"]), print_name="NOVA", sleeve=0.3),
+    GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"])),
+)
+
+
+def write_look() -> None:
+    """Write docs/images/look.jpg: flat photos of a t-shirt and trousers, and both on one person."""
+    folder = Path("runs/looks").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = [folder / f"{piece.kind}.jpg" for piece in LOOK]
+    for seed, (piece, photo) in enumerate(zip(LOOK, photos, strict=True), 4):
+        spec = SceneSpec(kind="flat", backdrop="white", backdrop_seed=seed, pose_seed=seed, garments=(piece,))
+        image = render(seed, size=(1024, 1024), spec=spec).image
+        photo.write_bytes(encode_picture(image, file_format="jpeg", quality=92))
+    (folder / "look.csv").write_text(
+        "sku,photo,phrases,mode,worn_with\nt-shirt,t-shirt.jpg,t-shirt,place,trousers=trousers.jpg\n", encoding="utf-8"
+    )
+    made = results("garment.yaml", "runs", f"catalog.address={folder / 'look.csv'}", "export.marketplace=plain")
+    row = [read_picture(str(path)).image for path in (*photos, made["t-shirt"][1])]
+    (IMAGES / "look.jpg").write_bytes(encode_picture(sheet([row]), file_format="jpeg", quality=88))
+
+
 def main() -> None:
-    """Write docs/images/sample.jpg and docs/images/garment.jpg."""
+    """Write docs/images/sample.jpg, docs/images/garment.jpg and docs/images/look.jpg."""
     packshots, backgrounds = results("packshot.yaml", "runs"), results("background.yaml", "runs")
     shown = [sku for sku in SHOWN if sku in packshots and sku in backgrounds]
     rows = [
@@ -77,6 +104,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "sample.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
     write_garments()
+    write_look()
 
 
 if __name__ == "__main__":
