@@ -62,7 +62,7 @@ VIT: Final = SamSize(
 )  # fmt: skip
 """ViT-B, as published."""
 TINY: Final = SamSize(
-    width=96, depth=4, heads=4, global_blocks=(2,), frame_px=256, patch_px=8, window=8, mlp_ratio=3.0,
+    width=96, depth=6, heads=4, global_blocks=(2, 4), frame_px=256, patch_px=8, window=8, mlp_ratio=3.0,
     prompt_width=64, mask_channels=8, decoder_heads=4, decoder_mlp=256, iou_depth=2, iou_width=64,
 )  # fmt: skip
 """The studio's."""
@@ -142,7 +142,7 @@ def load_sam(folder: Path) -> Any:
     """The SAM of a folder in float32, ready for ``segment_anything.SamPredictor``.
 
     Raises:
-        WeightsMissing: the folder lacks its config or weights.
+        WeightsMissing: the folder lacks its config or weights, or holds another kind of model.
     """
     from safetensors.torch import load_file
 
@@ -151,7 +151,8 @@ def load_sam(folder: Path) -> Any:
             f"{folder} holds no tiny SAM (config.json, model.safetensors); train it: seamline studio train sam"
         )
     config = json.loads((folder / "config.json").read_text())
-    config.pop("model_type", None)
+    if config.pop("model_type", None) != "segment-anything":
+        raise WeightsMissing(f"{folder} holds no SAM: its config.json does not say model_type segment-anything")
     config["global_blocks"] = tuple(config["global_blocks"])
     sam = build_sam(SamSize(**config))
     sam.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})

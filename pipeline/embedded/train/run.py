@@ -32,6 +32,7 @@ DETECTOR_FULL: Final = Schedule(steps=5_800, rate=6e-4, warmup=100, anneal=0.76,
 
 ONWARD: Final = Schedule(steps=5_000, rate=6e-4, warmup=100, anneal=0.75, average=0.995, clip=2.0)
 DETECTOR_ONWARD: Final = "detector-onward"
+SAM_ONWARD: Final = "sam-onward"
 
 
 def averaged(folder: Path) -> dict[str, Any]:
@@ -77,7 +78,14 @@ def train_grounding_dino(runs: Path) -> None:
     train_detector(full, scenes, schedule=DETECTOR_FULL, side=DETECTOR_PX, batch=6, start=start, valid=valid)
 
 
-def train_onward(runs: Path, start: Path, schedule: Schedule) -> None:
+def train_sam_onward(runs: Path, start: Path, schedule: Schedule) -> None:
+    """The segmenter, further from a folder of its weights, of as many blocks as now or fewer."""
+    scenes, valid = prepare(runs)
+    onward = replace(schedule, clip=1.0)
+    train_stage(runs / SAM_ONWARD, scenes, side=FULL_PX, schedule=onward, batch=4, start=start, valid=valid)
+
+
+def train_detector_onward(runs: Path, start: Path, schedule: Schedule) -> None:
     """The detector, further from a folder of its weights, on scenes and captions of what it mistakes most."""
     scenes, valid = prepare(runs)
     folder = runs / DETECTOR_ONWARD
@@ -94,7 +102,12 @@ def export_detector(runs: Path, folder: Path) -> None:
     _save_detector(runs / f"detector-{DETECTOR_PX}", folder)
 
 
-def export_onward(runs: Path, folder: Path) -> None:
+def export_sam_onward(runs: Path, folder: Path) -> None:
+    """Write what the segmenter's further training made of it as a folder that loads."""
+    save_sam(averaged(runs / SAM_ONWARD), TINY, folder)
+
+
+def export_detector_onward(runs: Path, folder: Path) -> None:
     """Write what a detector's further training made of it as a folder that loads."""
     _save_detector(runs / DETECTOR_ONWARD, folder)
 
@@ -151,10 +164,18 @@ EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
     "sam": export_sam,
     "foreground": export_foreground,
     "detector": export_detector,
-    DETECTOR_ONWARD: export_onward,
+    SAM_ONWARD: export_sam_onward,
+    DETECTOR_ONWARD: export_detector_onward,
     "inpaint": export_restaging,
     "inpaint-lcm": export_few_steps,
 }
+
+
+FURTHER: Final[Mapping[str, Callable[[Path, Path, Schedule], None]]] = {
+    "sam": train_sam_onward,
+    "detector": train_detector_onward,
+}
+"""The trainings that go on from a folder of weights."""
 
 
 def train(name: str, runs: Path, start: Path | None = None, *, steps: int = 5_000, rate: float = 6e-4) -> None:
@@ -163,22 +184,22 @@ def train(name: str, runs: Path, start: Path | None = None, *, steps: int = 5_00
     Args:
         name: one of ``TRAININGS``.
         runs: the folder of scenes, checkpoints and logs.
-        start: a folder of the detector's weights, from which it is trained further; ``runs`` then gets
-            ``detector-onward``.
+        start: a folder of the model's weights, from which it is trained further; ``runs`` then gets
+            ``NAME-onward``.
         steps: of the further training.
         rate: its learning rate at first, in (0, 0.01]; it falls to nothing.
 
     Raises:
         RecipeError: no such training, or none that goes on from a folder.
-        WeightsMissing: ``start`` holds no detector.
+        WeightsMissing: ``start`` holds no weights.
     """
     if name not in TRAININGS:
         raise RecipeError(f"no training {name!r}: say one of {', '.join(TRAININGS)}")
     if start is None:
         TRAININGS[name](runs)
         return
-    if name != "detector":
-        raise RecipeError(f"--from {start}: only the detector is trained further from a folder, not {name}")
+    if name not in FURTHER:
+        raise RecipeError(f"--from {start}: only {' and '.join(FURTHER)} are trained further from a folder, not {name}")
     if not (start / "model.safetensors").exists():
         raise WeightsMissing(f"--from {start}: the folder holds no model.safetensors")
-    train_onward(runs, start, replace(ONWARD, steps=steps, rate=rate))
+    FURTHER[name](runs, start, replace(ONWARD, steps=steps, rate=rate))

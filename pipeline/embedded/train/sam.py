@@ -16,57 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.embedded.palette import floats
-from pipeline.embedded.sam import TINY, build_sam, fit_state
+from pipeline.embedded.sam import TINY, build_sam, fit_state, load_sam
 from pipeline.embedded.train.data import SceneCache, Thing, open_cache
+from pipeline.embedded.train.growing import grown
 from pipeline.embedded.train.loop import Schedule, Training, fast_arithmetic
 from pipeline.embedded.train.prompts import MOST_CLICKS, as_prompt, clicks_on, corrections, kind_of
+from pipeline.embedded.train.sam_views import jittered, sample
 
 SMALL_PX, FULL_PX = 128, 256
-PROMPTS = 5
-
-
-def jittered(box: tuple[int, int, int, int], rng: np.random.Generator, amount: float) -> NDArray[np.float32]:
-    """A box whose edges moved by a normal share ``amount`` of its sides, as a detector's would."""
-    x0, y0, x1, y1 = box
-    sides = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0], np.float64)
-    return np.asarray(np.array(box) + rng.normal(0, amount, 4) * sides, np.float32)
-
-
-def augmented(image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Colour cast, contrast, blur and grain, as cameras add them to an RGB image in [0, 255]: float32."""
-    x = image.astype(np.float32)
-    if rng.random() < 0.3:
-        x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.3, 0.9))).astype(np.float32)
-    x = (x - 128) * float(rng.uniform(0.85, 1.1)) + 128 + rng.normal(0, 6, 3).astype(np.float32)
-    if rng.random() < 0.5:
-        x += rng.normal(0, float(rng.uniform(1, 5)), x.shape).astype(np.float32)
-    return np.clip(x, 0, 255)
-
-
-def _sample(cache: SceneCache, rng: np.random.Generator, side: int) -> tuple[Any, list[Any], list[Any]]:
-    """One picture with the boxes and soft masks of some of its things, all at ``side`` px."""
-    index = int(rng.integers(len(cache)))
-    image, labels = cache.images[index], cache.labels[index]
-    factor = side / image.shape[0]
-    if factor != 1:
-        image = cv2.resize(np.asarray(image), (side, side), interpolation=cv2.INTER_AREA)
-    flip = rng.random() < 0.5
-    things = list(cache.things[index])
-    rng.shuffle(things)
-    boxes, masks = [], []
-    for thing in things[:PROMPTS]:
-        mask = np.isin(labels, thing.labels).astype(np.float32)
-        if mask.sum() < 80:
-            continue
-        mask = floats(cv2.resize(mask, (side // 2, side // 2), interpolation=cv2.INTER_AREA))
-        box = jittered(thing.box, rng, 0.03) * np.float32(factor)
-        if flip:
-            mask, box = mask[:, ::-1], np.array([side - box[2], box[1], side - box[0], box[3]], np.float32)
-        boxes.append(box)
-        masks.append(np.ascontiguousarray(mask))
-    pixels = augmented(image[:, ::-1] if flip else image, rng)
-    return pixels, boxes, masks
 
 
 def _mask_loss(logits: Any, target: Any, boxes: Any, predicted: Any, side: int) -> tuple[Any, Any]:
@@ -139,27 +96,30 @@ def train_stage(
     start: Path | None,
     valid: Path | None,
 ) -> None:
-    """One stage of the training at ``side`` px; ``start`` is an earlier stage's checkpoint."""
+    """One stage of the training at ``side`` px.
+
+    ``start`` is an earlier stage's checkpoint, or a folder of a segmenter's weights with as many blocks or fewer.
+    """
     import torch
 
     torch.manual_seed(0)
     size = TINY.at(side)
     sam = build_sam(size)
     if start is not None and not (folder / "checkpoint.pt").exists():
-        earlier = torch.load(start, weights_only=True)["average"]
-        sam.load_state_dict(fit_state(earlier, sam.state_dict()))
+        kept = load_sam(start).state_dict() if start.is_dir() else torch.load(start, weights_only=True)["average"]
+        sam.load_state_dict(grown(fit_state(kept, sam.state_dict()), sam.state_dict()))
     run = Training(folder=folder, model=sam, schedule=schedule, seed=side)
     cache = open_cache(cache_folder)
+    empty = sam.pixel_mean.flatten().numpy()
 
     def loss_of(model: Any, step: int, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
-        samples = [s for s in (_sample(cache, rng, side) for _ in range(batch)) if s[1]]
-        pixels = torch.from_numpy(np.stack([s[0] for s in samples])).permute(0, 3, 1, 2)
+        samples = [s for s in (sample(cache, rng, side, empty) for _ in range(batch)) if s is not None]
+        pixels = torch.from_numpy(np.stack([s.pixels for s in samples])).permute(0, 3, 1, 2)
         with fast_arithmetic():
             embeddings = model.image_encoder((pixels - model.pixel_mean) / model.pixel_std).float()
         total, ious = [], []
-        for embedding, (_, boxes, masks) in zip(embeddings, samples, strict=True):
-            b = torch.from_numpy(np.stack(boxes))
-            loss, iou = _prompted_loss(model, embedding[None], b, np.stack(masks), side, rng)
+        for embedding, one in zip(embeddings, samples, strict=True):
+            loss, iou = _prompted_loss(model, embedding[None], torch.from_numpy(one.boxes), one.masks, side, rng)
             total.append(loss)
             ious.append(iou)
         return torch.stack(total).mean(), {"iou": round(float(torch.cat(ious).mean()), 4)}

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pipeline.embedded.render import box_of
 from pipeline.embedded.train.data import SceneCache, Thing
 from pipeline.embedded.train.mix import PLAIN, Mix
-from pipeline.embedded.train.sam import augmented
 
 SHARES = (0.55, 0.35, 0.1)
 SECOND = 128
@@ -31,7 +30,7 @@ class View:
 
     Attributes:
         pixels: (h, w, 3) float32 in [0, 255].
-        labels: (h / 2, w / 2) uint8, the scene's label map.
+        labels: uint8, the scene's label map, at half the picture's size unless another was asked.
         things: what is well inside the picture.
         boxes: theirs, (n, 4) float32: centre and sides relative to the picture.
         scene: everything of the scene, inside the picture or not.
@@ -55,8 +54,19 @@ def shape_of_batch(rng: np.random.Generator, side: int) -> tuple[int, int]:
     return shapes_at(side)[int(rng.choice(len(SHARES), p=SHARES))]
 
 
-def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[int, int], mix: Mix = PLAIN) -> View:
-    """Scene ``index``, at times far away or beside another, through a random crop of the aspect of ``shape``."""
+def view(
+    cache: SceneCache,
+    index: int,
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    mix: Mix = PLAIN,
+    *,
+    label_scale: int = 2,
+) -> View:
+    """Scene ``index``, at times far away or beside another, through a random crop of the aspect of ``shape``.
+
+    The label map's sides are those of the picture divided by ``label_scale``.
+    """
     scene = _placed(cache, index, rng, mix)
     native = scene.image.shape[0]
     zoom = float(rng.uniform(0.7, 1)) if rng.random() < 0.4 else 1.0
@@ -64,7 +74,7 @@ def view(cache: SceneCache, index: int, rng: np.random.Generator, shape: tuple[i
     top, left = int(rng.integers(native - height + 1)), int(rng.integers(native - width + 1))
     rows, columns = slice(top, top + height), slice(left, left + width)
     pixels = cv2.resize(np.asarray(scene.image[rows, columns]), shape[::-1], interpolation=cv2.INTER_AREA)
-    small = (shape[1] // 2, shape[0] // 2)
+    small = (shape[1] // label_scale, shape[0] // label_scale)
     labels = cv2.resize(np.asarray(scene.labels[rows, columns]), small, interpolation=cv2.INTER_NEAREST)
     flip = rng.random() < 0.5
     things, boxes = [], []
@@ -179,3 +189,14 @@ def _inside(
         box = np.array(box_of(visible)) / (*labels.shape[::-1], *labels.shape[::-1])
     x0, y0, x1, y1 = box.tolist()
     return (x0 + x1) / 2, (y0 + y1) / 2, min(x1 - x0, LONGEST), min(y1 - y0, LONGEST)
+
+
+def augmented(image: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Colour cast, contrast, blur and grain, as cameras add them to an RGB image in [0, 255]: float32."""
+    x = image.astype(np.float32)
+    if rng.random() < 0.3:
+        x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.3, 0.9))).astype(np.float32)
+    x = (x - 128) * float(rng.uniform(0.85, 1.1)) + 128 + rng.normal(0, 6, 3).astype(np.float32)
+    if rng.random() < 0.5:
+        x += rng.normal(0, float(rng.uniform(1, 5)), x.shape).astype(np.float32)
+    return np.clip(x, 0, 255)

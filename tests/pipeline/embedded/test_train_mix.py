@@ -76,5 +76,7 @@ def test_training_goes_on_from_a_folder_of_weights(scenes, tmp_path, monkeypatch
     assert 0 < max(moved) < 2e-3
     with pytest.raises(WeightsMissing, match=r"no model\.safetensors"):
         train("detector", tmp_path / "runs", tmp_path)
-    with pytest.raises(RecipeError, match="only the detector"):
+    with pytest.raises(WeightsMissing, match="holds no SAM"):
         train("sam", tmp_path / "runs", tmp_path / "weights")
+    with pytest.raises(RecipeError, match="only sam and detector"):
+        train("inpaint", tmp_path / "runs", tmp_path / "weights")
