@@ -162,6 +162,11 @@ def parking(answers: Sequence[Answer], shares: Sequence[float] = (0.1, 0.2, 0.3,
     return "\n".join(lines)
 
 
+def as_catalogs_ask(answers: Sequence[Answer]) -> list[Answer]:
+    """The answers about plain pictures to phrases that name what is in them: what most of a catalog is."""
+    return [one for one in answers if one.kind == "plain" and one.present]
+
+
 def caught(answers: Sequence[Answer], share: float) -> float:
     """Of the masks under ``GOOD_IOU``, the share that parking the least sure ``share`` of all masks holds back."""
     ordered = sorted(answers, key=lambda one: one.confidence)
@@ -214,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{options.scenes} scenes, {sum(o.present for o in there)} subjects, {sum(not o.present for o in there)} absent"
     )
     print(f"\n{table(answers)}\n\nMean IoU by kind of picture:\n\n{by_kind(answers)}\n\n{parking(answers)}")
+    print(f"\nPlain pictures, asked for what is in them:\n\n{parking(as_catalogs_ask(answers))}")
     if options.chart is not None:
         draw_reliability(answers, options.chart)
 
