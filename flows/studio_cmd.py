@@ -86,6 +86,7 @@ def score(
     detector: Annotated[bool, typer.Option("--detector", help="sam: from the boxes of the shipped detector.")] = False,
     jitter: Annotated[float, typer.Option(min=0, max=0.5, help="sam: move box edges by this share of a side.")] = 0.0,
     clicks: Annotated[int, typer.Option(min=0, max=8, help="sam: from this many random clicks, not boxes.")] = 0,
+    pairs: Annotated[bool, typer.Option("--pairs", help="sam: each scene beside another in one picture.")] = False,
 ) -> None:
     """Measure a model on scenes that no training has seen."""
     from pipeline.embedded.score import DETECTOR, SCORES
@@ -93,8 +94,8 @@ def score(
 
     if name not in SCORES:
         raise RecipeError(f"no score for {name!r}: say one of {', '.join(SCORES)}")
-    options: dict[str, Any] = {"detector": DETECTOR if detector else None, "jitter": jitter, "clicks": clicks}
-    options = {option: value for option, value in options.items() if value}
+    asked = {"detector": DETECTOR if detector else None, "jitter": jitter, "clicks": clicks, "pairs": pairs}
+    options: dict[str, Any] = {option: value for option, value in asked.items() if value}
     if options and name != "sam":
         raise RecipeError(f"{', '.join(f'--{option}' for option in options)}: only `score sam` takes it")
     places = () if folder is None else (folder,)

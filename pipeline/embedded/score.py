@@ -17,6 +17,7 @@ from pipeline.embedded.sam import load_sam
 from pipeline.embedded.train.data import TRAIN_SEED, SceneCache, label_map
 from pipeline.embedded.train.findings import detection_scores, find_phrases
 from pipeline.embedded.train.sam import mean_iou
+from pipeline.embedded.train.views import paired
 from pipeline.errors import RecipeError
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
@@ -54,6 +55,7 @@ def score_sam(
     jitter: float = 0.0,
     detector: Path | None = None,
     clicks: int = 0,
+    pairs: bool = False,
 ) -> dict[str, float]:
     """Mean IoU of masks from boxes: the true ones, the true ones moved, or those that a detector found; or from clicks.
 
@@ -65,11 +67,13 @@ def score_sam(
         detector: the folder of a detector, whose best box for a thing's first phrase is then taken instead; only
             things with phrases count.
         clicks: prompts are this many random clicks, the first on the thing, instead of boxes.
+        pairs: every scene stands beside the next one, in one picture.
 
     Returns:
         ``mean_iou``, ``over_0.8`` (share of masks above IoU 0.8), and the mean of each kind of thing.
     """
     sam, cache = load_sam(folder), held_out(scenes, seed=seed)
+    cache = paired(cache) if pairs else cache
     boxes = None
     if detector is not None:
         side = cache.images.shape[1]

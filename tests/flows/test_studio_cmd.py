@@ -63,7 +63,7 @@ def test_what_only_the_segmenter_takes_is_refused_for_others() -> None:
 
 
 def test_the_shipped_segmenter_is_scored_from_clicks() -> None:
-    done = runner.invoke(app, ["studio", "score", "sam", "--scenes", "2", "--clicks", "3", "--json"])
+    done = runner.invoke(app, ["studio", "score", "sam", "--scenes", "2", "--clicks", "3", "--pairs", "--json"])
     assert done.exit_code == 0, done.output
     assert 0 < json.loads(done.stdout)["mean_iou"] < 1
 

@@ -26,7 +26,7 @@ SQUARE: Final = 0.5
 """Share of square pictures; the others are upright or lying, with the rest of the frame empty, as SAM pads photos."""
 ALIKE: Final = 0.6
 """The shorter side of these is from this share of the frame on."""
-SEGMENTED: Final = Mix(far=0.25, pairs=0.35, dim=0.2)
+SEGMENTED: Final = Mix(far=0.15, pairs=0.25, dim=0.1)
 
 
 @dataclass(frozen=True, kw_only=True)

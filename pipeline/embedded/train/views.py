@@ -150,6 +150,20 @@ def _beside(one: _Scene, other: _Scene) -> _Scene:
     )
 
 
+def paired(cache: SceneCache) -> SceneCache:
+    """Every scene's middle beside that of the next one; as many pictures of the same size."""
+    every = [
+        _Scene(image=image, labels=labels, things=things)
+        for image, labels, things in zip(cache.images, cache.labels, cache.things, strict=True)
+    ]
+    both = [_beside(one, other) for one, other in zip(every, [*every[1:], every[0]], strict=True)]
+    return SceneCache(
+        images=np.stack([one.image for one in both]),
+        labels=np.stack([one.labels for one in both]),
+        things=tuple(one.things for one in both),
+    )
+
+
 def _moved(box: tuple[int, int, int, int], scale: float, left: int, top: int) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (round(edge * scale) for edge in box)
     return x0 + left, y0 + top, x1 + left, y1 + top

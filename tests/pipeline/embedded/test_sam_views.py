@@ -9,6 +9,7 @@ from pipeline.embedded.train.growing import grown
 from pipeline.embedded.train.mix import Mix
 from pipeline.embedded.train.run import EXPORTS, train
 from pipeline.embedded.train.sam_views import SEGMENTED, frame_of, sample
+from pipeline.embedded.train.views import paired
 
 EMPTY = np.array([123.0, 116.0, 104.0], np.float32)
 ALONE = Mix(far=0.0, pairs=0.0, dim=0.0)
@@ -58,6 +59,19 @@ def test_two_scenes_stand_in_one_picture(cache):
             columns = np.flatnonzero((mask > 0.5).any(axis=0))
             sides.add(bool(columns.mean() > 32))
     assert sides == {True, False}
+
+
+def test_every_scene_is_paired_with_the_next(cache):
+    both = paired(cache)
+    assert len(both) == len(cache)
+    side = cache.images.shape[1]
+    middle = slice(side // 4, side // 4 + side // 2)
+    assert np.array_equal(both.images[0][:, : side // 2], cache.images[0][:, middle])
+    assert np.array_equal(both.images[-1][:, side // 2 :], cache.images[0][:, middle])
+    for index, things in enumerate(both.things):
+        for thing in things:
+            columns = np.flatnonzero(both.mask(index, thing).any(axis=0))
+            assert (columns < side // 2).all() or (columns >= side // 2).all()
 
 
 def test_the_same_draw_gives_the_same_lesson(cache):
