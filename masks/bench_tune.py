@@ -19,6 +19,7 @@ from masks.fit_confidence import GOOD_IOU, Seen, see
 from masks.priors import default_prior
 from masks.segment import load_segmenter, predict
 from masks.segmenters.types import Segmenter
+from masks.tune import LOWEST
 from masks.tune_scenes import Question, draw_questions
 from masks.tuned import FIGURE_PHRASES, figure_of, figure_scores, scaled, segment_by, tune_subject, work_size
 from pipeline.types import Mask
@@ -97,6 +98,16 @@ def answers_of(seen: Seen, segmenter: Segmenter) -> Iterator[Answer]:
             score = float(found.scores[0]) if kept else 0.0
             yield judge_mask(question, f"{threshold:.2f} best", best, score)
             yield judge_mask(question, f"{threshold:.2f} merged", union, score)
+        yield _with_the_truth(seen, segmenter, question)
+
+
+def _with_the_truth(seen: Seen, segmenter: Segmenter, question: Question) -> Answer:
+    """What a choice that knew the truth would make of all that the detector proposes."""
+    boxes = boxes_at(seen.raw, LOWEST, phrases=question.phrases).boxes
+    truth = question.truth
+    masks = predict(segmenter, seen.embedding, boxes=boxes).masks if len(boxes) and truth is not None else ()
+    best = max(masks, key=lambda mask: ops.iou(mask, truth), default=None) if truth is not None else None
+    return judge_mask(question, "any box, truth in hand", best, 1.0)
 
 
 def table(answers: Sequence[Answer]) -> str:

@@ -10,7 +10,7 @@ from pipeline.files.recipe import load_recipe
 from tests.masks.review.browser import browser
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "tuning-sheet.jpg"
-SIZE = {"width": 1200, "height": 1000}
+SIZE = {"width": 1440, "height": 1200}
 
 
 def main() -> None:
