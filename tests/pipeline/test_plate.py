@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-import pytest
 
 from pipeline.models.controls import PRODUCT_MAPS, control_maps
 from pipeline.models.families import Inpaint
@@ -46,10 +47,9 @@ def test_the_models_view_is_what_controls_are_drawn_of() -> None:
     assert not maps[0].image[~grow_mask(known.kept, 2)].any()
 
 
-def test_of_a_products_depth_nothing_around_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.models.controls.annotate", lambda kind, image: np.full_like(image, 77))
+def test_of_a_products_depth_nothing_around_it_is_told() -> None:
     image, alpha = product()
-    known = seen_product(painter([]), image, alpha)
+    known = replace(seen_product(painter([]), image, alpha), annotate=lambda kind, image: np.full_like(image, 77))
     (depth,) = control_maps(known, ["depth"], PRODUCT_MAPS)
     assert (depth.image[known.kept] == 77).all()
     assert not depth.image[~known.kept].any()
