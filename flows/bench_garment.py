@@ -65,7 +65,8 @@ def text_detector() -> Detector:
     """The embedded detector and segmenter, at the threshold of configs/garment.yaml."""
     from masks.text import text_finder
 
-    find = text_finder("grounding-dino-embedded", "sam-embedded", box_threshold=0.2)
+    threshold = load_recipe("garment").subject.box_threshold
+    find = text_finder("grounding-dino-embedded", "sam-embedded", box_threshold=threshold)
     return lambda image, phrases: [Detected(one.mask, one.score, one.phrase) for one in find(image, phrases)]
 
 

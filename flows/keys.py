@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 12,
+    "subject": 13,
     "figure": 9,
     "paint": 11,
     "place": 3,

@@ -20,7 +20,7 @@ from masks.networks import face_boxes
 from masks.outline import faint_share
 from masks.person import Person, find_person
 from masks.remembered import remembered
-from masks.shell import shell_in
+from masks.shell import neck_of_cloth, shell_in
 from pipeline.errors import ItemError, NothingFound
 from pipeline.types import Image, Mask, Picture, Size, Subject
 
@@ -49,8 +49,8 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
     """The things that ``phrases`` name, all together: the best answer to each phrase.
 
     What is ``worn`` is kept without neck, hands and arms. Confidence is that of the weakest phrase, and half of it
-    where the outline follows no seam. Raises ``NothingFound`` if a phrase has no answer, ``ItemError`` if there are no
-    phrases.
+    where the outline follows no seam, or where the mask may hold a neck of the cloth's colour. Raises
+    ``NothingFound`` if a phrase has no answer, ``ItemError`` if there are no phrases.
     """
     if not phrases:
         raise ItemError("a garment needs phrases; say under subject.phrases what is kept, such as [t-shirt]")
@@ -70,7 +70,8 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
     reasons = [f"{one.phrase!r} was detected with score {one.score:.2f}" for one in kept]
     if figure is not None:
         reasons.append("the plain backdrop gives the outer edge")
-    if worn and (bare := _bare(picture.image, mask, figure, detector, phrases)).any():
+    wearer = _wearer(picture.image, mask, figure, detector) if worn else mask
+    if worn and (bare := _bare(picture.image, mask, wearer, phrases)).any():
         bare = ops.grow(bare, ops.RIM * max(bare.shape))
         # whole arms in the mask had taught it the backdrop between them; a hand alone did not
         much = (bare & mask).sum() > _ARMS * mask.sum()
@@ -85,6 +86,8 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
     confidence = min(one.score for one in kept)
     if faint > FAINT:
         confidence, reasons = confidence / 2, [*reasons, f"{faint:.0%} of its outline follows no seam of the photo"]
+    if worn and neck_of_cloth(picture.image, mask, wearer):
+        confidence, reasons = confidence / 2, [*reasons, "what stands above the collar may be a neck of its colour"]
     alpha = matting.soft_edge(picture.image, mask)
     return Subject(
         mask=alpha >= 0.5,
@@ -96,15 +99,20 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
     )
 
 
-def _bare(image: Image, garment: Mask, plain: Mask | None, detector: Detector, phrases: Sequence[str]) -> Mask:
-    """Skin or shell within the garment's mask, (H, W). The wearer's neck says what colour it has."""
+def _wearer(image: Image, garment: Mask, plain: Mask | None, detector: Detector) -> Mask:
+    """Who wears the garment, (H, W): the figure before a plain backdrop, the person seen, or what the detector says."""
     person = None if plain is not None else person_in(image)
     figure = plain if plain is not None else None if person is None else person.mask
-    if figure is None or (figure & garment).sum() < 0.5 * garment.sum():
-        wearer = max(detector(image, WEARERS), key=lambda one: one.score, default=None)
-        figure = garment if wearer is None else wearer.mask
+    if figure is not None and (figure & garment).sum() >= 0.5 * garment.sum():
+        return figure
+    found = max(detector(image, WEARERS), key=lambda one: one.score, default=None)
+    return garment if found is None else found.mask
+
+
+def _bare(image: Image, garment: Mask, wearer: Mask, phrases: Sequence[str]) -> Mask:
+    """Skin or shell within the garment's mask, (H, W). The wearer's neck says what colour it has."""
     legs = not any(word in phrase.lower() for phrase in phrases for word in LEGGED)
-    return shell_in(image, garment, figure, legs=legs)
+    return shell_in(image, garment, wearer, legs=legs)
 
 
 def with_own_edge(picture: Picture, subject: Subject) -> Subject:

@@ -6,6 +6,7 @@ would be a mannequin's hand on a person.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -33,6 +34,8 @@ STUMP: Final = 0.1
 """Height, in widths of the trunk, from which it is no rib of a collar."""
 SEAM: Final = 10.0
 """CIELAB difference under which two sides of an edge are one cloth."""
+KEPT: Final = 0.5
+"""Share of a neck from which a mask has taken it for cloth."""
 _LEAST_COLOURS: Final = 40
 
 
@@ -42,28 +45,62 @@ def shell_in(image: Image, garment: Mask, figure: Mask, *, legs: bool = True) ->
     Nothing is told where no neck is seen above the garment, or where the cloth of the chest has the neck's colour.
     ``legs`` is False where the garment may have trousers, which then are never taken for legs.
     """
-    box = ops.bounding_box(garment)
-    if box is None:
+    seen = _looked(image, garment, figure)
+    if seen is None or seen.same:
         return np.zeros_like(garment)
-    width = float(np.median(garment[box[1] : box[3]].sum(axis=1)))
-    top = garment[box[1] : box[1] + max(1, round(width))]
-    centre = float(np.median(np.nonzero(top)[1]))
-    neck = _neck(garment, figure | garment, centre, width)
-    if np.count_nonzero(neck) < _LEAST_COLOURS:
-        return np.zeros_like(garment)
-    near, alike = _alike(image, neck)
-    rows = slice(round(box[1] + 0.6 * width), round(box[1] + 1.4 * width))
-    chest = (rows, slice(max(0, round(centre - 0.3 * width)), round(centre + 0.3 * width)))
-    cloth = garment[chest]
-    if not cloth.any() or near[chest][cloth].mean() > PRINTED:
-        return np.zeros_like(garment)
+    centre, top, width = seen.centre, seen.top, seen.width
+    cloth, near, alike, chest = garment[seen.chest], seen.near, seen.alike, seen.chest
     # a forearm before the belly lies in the chest's window, too
     flesh = (alike if alike[chest][cloth].mean() <= PRINTED / 2 else near) & (garment | figure)
     bare = flesh & garment
     # with what lies beside the mask: of a chest only its lowest rim may be within
     thick = ops.opened(flesh, max(1.0, THIN * width)) & garment
-    told = _limbs(thick, garment, (centre, float(box[1])), width, legs=legs)
+    told = _limbs(thick, garment, (centre, top), width, legs=legs)
     return _seamed(image, bare & ops.grow(told, THIN * width), garment)
+
+
+def neck_of_cloth(image: Image, garment: Mask, figure: Mask) -> bool:
+    """Whether ``garment`` (H, W) ends in a neck of the cloth's own colour: hands and arms are then not told from it."""
+    seen = _looked(image, garment, figure)
+    return seen is not None and seen.same and float(garment[seen.neck].mean()) > KEPT
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """What is measured of a figure in a garment: the neck, what has its colours, and the chest.
+
+    ``same`` says that the cloth of the chest has the neck's colour, so that nothing can be told apart.
+    """
+
+    neck: Mask
+    near: Mask
+    alike: Mask
+    chest: tuple[slice, slice]
+    centre: float
+    top: float
+    width: float
+    same: bool
+
+
+def _looked(image: Image, garment: Mask, figure: Mask) -> _Looked | None:
+    """None where no neck is seen, or no cloth below it."""
+    box = ops.bounding_box(garment)
+    if box is None:
+        return None
+    width = float(np.median(garment[box[1] : box[3]].sum(axis=1)))
+    top = garment[box[1] : box[1] + max(1, round(width))]
+    centre = float(np.median(np.nonzero(top)[1]))
+    neck = _neck(garment, figure | garment, centre, width)
+    rows = slice(round(box[1] + 0.6 * width), round(box[1] + 1.4 * width))
+    chest = (rows, slice(max(0, round(centre - 0.3 * width)), round(centre + 0.3 * width)))
+    cloth = garment[chest]
+    if np.count_nonzero(neck) < _LEAST_COLOURS or not cloth.any():
+        return None
+    near, alike = _alike(image, neck)
+    same = bool(near[chest][cloth].mean() > PRINTED)
+    return _Looked(
+        neck=neck, near=near, alike=alike, chest=chest, centre=centre, top=float(box[1]), width=width, same=same
+    )
 
 
 def _limbs(thick: Mask, garment: Mask, collar: tuple[float, float], width: float, *, legs: bool) -> Mask:

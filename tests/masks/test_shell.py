@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from masks import ops
-from masks.shell import shell_in
+from masks.shell import neck_of_cloth, shell_in
 from pipeline.types import Image, Mask
 
 SIZE = (300, 240)
@@ -73,6 +73,14 @@ def test_cloth_of_the_necks_colour_is_never_taken_for_skin() -> None:
     assert not (shell_in(plain.image, plain.cloth, plain.figure) & plain.cloth).any()
     assert not (shell_in(striped.image, striped.cloth, striped.figure) & striped.cloth).any()
     assert not shell_in(alike.image, alike.cloth | alike.hand, alike.figure).any()
+
+
+def test_a_mask_that_took_a_neck_of_the_cloths_colour_is_known() -> None:
+    one = drawn(SHELL, SHELL)
+    assert neck_of_cloth(one.image, one.figure, one.figure)
+    assert not neck_of_cloth(one.image, one.cloth | one.hand, one.figure)
+    other = drawn(SHELL, NAVY)
+    assert not neck_of_cloth(other.image, other.figure, other.figure)
 
 
 def test_without_a_neck_nothing_is_told() -> None:
