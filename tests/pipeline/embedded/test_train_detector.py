@@ -201,15 +201,7 @@ def test_a_trained_backbone_becomes_the_detectors(scenes, tmp_path):
         into_detector({"backbone.other": torch.zeros(1)}, build_detector())
 
 
-@pytest.fixture
-def one_thread():
-    # Several threads add up a gradient in whatever order they end: equal to six digits and not to the last bit.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
+# Several threads add up a gradient in whatever order they end: equal to six digits and not to the last bit.
 @pytest.mark.usefixtures("one_thread")
 def test_a_detector_that_was_stopped_ends_as_one_that_was_not_and_is_scored(scenes, tmp_path, monkeypatch):
     schedule = Schedule(steps=4, rate=1e-4, warmup=1)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from pipeline.models.checkpoints import EXTRA_ROWS, checkpoint, checkpoints
 from pipeline.models.devices import loaded_models
@@ -18,14 +16,7 @@ from pipeline.models.weights import MIRROR
 from pipeline.passes.inpaint import Wish, inpaint
 from tests.pipeline.models.diffusion_mirror import generators, write_mirror, write_rows
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
