@@ -183,20 +183,21 @@ def _tried(way: ItemWay, step: Callable[[], T]) -> tuple[T | None, dict[str, Any
 
 
 def _painted(way: ItemWay) -> Painted:
-    _ = way.digest  # first of all: the record shall say which photo it was, whatever happens then
-    try:
-        return paint(way)
-    except DamagedResult:  # the store removed it when it noticed: this time it is made anew
-        return paint(way)
+    return _once_more(way, paint)
 
 
 def _finish(way: ItemWay) -> dict[str, Any]:
     """The fields of the record of an item that was finished or parked. Raises whatever goes wrong."""
-    _ = way.digest
+    return _once_more(way, lambda one: _published(one, walk(one)))
+
+
+def _once_more(way: ItemWay, step: Callable[[ItemWay], T]) -> T:
+    """What a step gives, if need be at a second try: a damaged result was removed from the store, and is made anew."""
+    _ = way.digest  # first of all: the record shall say which photo it was, whatever happens then
     try:
-        return _published(way, walk(way))
+        return step(way)
     except DamagedResult:
-        return _published(way, walk(way))
+        return step(way)
 
 
 def _published(way: ItemWay, ending: Ending) -> dict[str, Any]:

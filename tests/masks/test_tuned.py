@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from masks import ops
-from masks.bench_tune import Answer, caught, judge_mask, table
+from masks.bench_tune import Answer, answers_of, as_catalogs_ask, caught, judge_mask, table
 from masks.detect import detect, load_detector
 from masks.detectors.types import RawDetections
+from masks.fit_confidence import see
 from masks.segment import embed, load_segmenter
 from masks.segmenters.types import Embedding, Segmenter
 from masks.tune_scenes import WAYS, Question, draw_questions
@@ -112,3 +115,21 @@ def test_parking_catches_the_bad_ones_that_it_is_least_sure_of() -> None:
     answers = [answer(0.9, 0.9), answer(0.3, 0.1), answer(0.85, 0.8), answer(0.5, 0.95)]
     assert caught(answers, 0.25) == 0.5
     assert caught(answers, 1.0) == 1.0
+
+
+def test_a_choice_that_knows_the_truth_takes_the_best_of_all_boxes() -> None:
+    detector, segmenter = load_detector("grounding-dino-embedded", device="cpu"), load_segmenter("sam-embedded")
+    (seen,) = see(detector, segmenter, draw_questions([20_002]))
+    answers = list(answers_of(seen, segmenter))
+    first = [one.iou for one in answers if one.way == "0.15 best"]
+    best = [one for one in answers if one.way == "any box, truth in hand"]
+    assert len(best) == len(seen.asked.questions)
+    assert all(one.iou >= iou for one, iou in zip(best, first, strict=True))
+    assert any(one.iou > iou for one, iou in zip(best, first, strict=True))
+    assert not any(one.answered for one in best if not one.present)
+
+
+def test_a_catalog_asks_plain_pictures_for_what_is_in_them() -> None:
+    asked = [judge_mask(question(truth), "auto", filled(DRESS), 0.5) for truth in (True, False)]
+    hard = judge_mask(replace(question(), way="pair"), "auto", filled(DRESS), 0.5)
+    assert as_catalogs_ask([*asked, hard]) == asked[:1]

@@ -24,7 +24,7 @@ JITTER: Final = (0.03, 0.08)
 """Edges of boxes move by such a share of their sides: mostly the first, one time in three the second."""
 SQUARE: Final = 0.5
 """Share of square pictures; the others are upright or lying, with the rest of the frame empty, as SAM pads photos."""
-ALIKE: Final = 0.6
+NARROWEST: Final = 0.6
 """The shorter side of these is from this share of the frame on."""
 SEGMENTED: Final = Mix(far=0.15, pairs=0.25, dim=0.1)
 
@@ -55,7 +55,7 @@ def frame_of(rng: np.random.Generator, side: int) -> tuple[int, int]:
     """Height and width of the next picture inside its square frame."""
     if rng.random() < SQUARE:
         return side, side
-    short = round(side * float(rng.uniform(ALIKE, 1)) / 8) * 8
+    short = round(side * float(rng.uniform(NARROWEST, 1)) / 8) * 8
     return (side, short) if rng.random() < 0.75 else (short, side)
 
 
@@ -78,9 +78,11 @@ def sample(
     boxes: list[NDArray[np.float32]] = []
     masks: list[NDArray[np.float32]] = []
     for at in rng.permutation(len(asked)):
+        if len(masks) == PROMPTS:
+            break
         thing, box = asked[int(at)]
         mask = _framed(seen, thing, side)
-        if len(masks) == PROMPTS or mask.sum() * 4 < LEAST_PX:
+        if mask.sum() * 4 < LEAST_PX:
             continue
         x, y, w, h = (float(v) for v in box * np.array([width, height, width, height], np.float32))
         amount = JITTER[int(rng.random() < 1 / 3)]
