@@ -22,7 +22,7 @@ from rich.table import Table
 from masks import ops
 from masks.figure import Figure, find_figure, look_at
 from masks.find import Detected, Detector
-from masks.garment import find_garment, sharpened
+from masks.garment import find_garment, segmented_again
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.embedded.train.restage import caption_parts
@@ -123,7 +123,8 @@ def ours(generator: Generator, plan: Plan, prompt: str, seed: int) -> tuple[Imag
     made = paint(generator, plan, Wish(prompt=prompt, seed=seed), controls)
     result = join(plan, geometry.resize_image(made, geometry.box_size(plan.box)))
     seen = look_at(result, plan.joints, plan.old)
-    return result, problems(measure(plan, result, seen=seen, regarmented=sharpened(result, plan.alpha >= 0.5)))
+    again = segmented_again(plan.photo, result, plan.alpha >= 0.5)
+    return result, problems(measure(plan, result, seen=seen, regarmented=again))
 
 
 def plain(generator: Generator, plan: Plan, prompt: str, seed: int) -> Image:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "subject": 13,
-    "figure": 9,
-    "paint": 11,
+    "figure": 10,
+    "paint": 12,
     "place": 3,
     "refine": 1,
-    "compose": 5,
+    "compose": 6,
     "export": 1,
     "checks": 1,
     "preview": 2,

@@ -110,11 +110,11 @@ def _keep_join(plan: Plan, patch: Image) -> Image:
 
 def _keep_judge(plan: Plan, result: Image) -> Judged:
     from masks.figure import look_at
-    from masks.garment import sharpened
+    from masks.garment import segmented_again
     from pipeline.garment import measure
     from pipeline.pixels.checks_garment import merit, problems
 
-    regarmented = sharpened(result, plan.alpha >= 0.5)
+    regarmented = segmented_again(plan.photo, result, plan.alpha >= 0.5)
     measures = measure(plan, result, seen=look_at(result, plan.joints, plan.old), regarmented=regarmented)
     return Judged(measures=measures.flat(), problems=problems(measures), merit=merit(measures))
 

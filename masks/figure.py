@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from masks import ops
-from masks.find import Detected, Detector
+from masks.find import Detector
 from masks.garment import WEARERS, person_in, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
+from masks.wearer import detected_figure, wearer_of, wears
 from pipeline.errors import ItemError
 from pipeline.pixels import anatomy, geometry, pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
@@ -33,8 +34,6 @@ MANNEQUIN: Final = "mannequin"
 SPILL: Final = 0.35
 """More than this, as a share of the person, is no hat or bag that the person network misses."""
 GUESSED: Final = "of who wears the garment nothing else is seen: head, arms and legs would be guessed"
-_WORN: Final = 0.7
-"""Share of the garment that lies within the figure who wears it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +98,20 @@ def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figu
     """The figure and its pose as estimator and outline give it.
 
     Before a plain backdrop colours show the figure, and the person network adds what is of the backdrop's own colour
-    (a grey mannequin before grey). A face makes a person, whose pose the estimator reads, unless a ``detector``, asked
-    for `WEARERS`, knows the figure for a mannequin with a modelled face: there the estimator guesses arms that are not.
-    Else the outline is completed to a pose, and the estimator is asked only where no outline is seen.
+    (a grey mannequin before grey). Where neither does, the ``detector`` is asked for `WEARERS`. A face makes a person,
+    whose pose the estimator reads, unless the detector knows the figure for a mannequin with a modelled face: there the
+    estimator guesses arms that are not. Else the outline is completed to a pose, and the estimator is asked only where
+    no outline is seen.
     """
     plain, person = plain_figure(image), person_in(image)
-    if person is not None and not _wears(person.mask, garment, 0.5):
+    if person is not None and not wears(person.mask, garment, 0.5):
         person = None
     if plain is not None and person is not None and _spills(plain, person.mask):
         plain = None
-    seen = [one for one in (garment, plain, None if person is None else person.mask) if one is not None]
-    mask = np.logical_or.reduce(seen)
-    size: Size = (garment.shape[0], garment.shape[1])
+    seen = [one for one in (plain, None if person is None else person.mask) if one is not None]
+    if not seen and detector is not None:
+        seen = [one for one in (detected_figure(image, garment, detector(image, WEARERS)),) if one is not None]
+    mask, size = np.logical_or.reduce([garment, *seen]), (garment.shape[0], garment.shape[1])
     faced = person is not None and person.has_face and person.joints_inside >= 0.75
     guessed = faced and _modelled(image, garment, detector)
     read = None if person is None or guessed else pose.facing(pose.from_landmarks(person.pose, size))
@@ -125,13 +126,14 @@ def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figu
         return Figure(mask=mask, joints=None, source="no pose can be read", whole=plain is not None)
     if read is not None:
         outlined = pose.with_outer_arms(outlined, read, mask)
-    what = "the figure's outline" if plain is not None or person is not None else "the garment's outline"
-    whole = plain is not None or person is not None
-    return Figure(mask=mask, joints=outlined, source=f"a pose completed from {what}", whole=whole)
+    what = "the figure's outline" if seen else "the garment's outline"
+    return Figure(mask=mask, joints=outlined, source=f"a pose completed from {what}", whole=bool(seen))
 
 
 def _agree(outlined: Joints, read: Joints) -> bool:
-    return pose.same_shoulders(outlined, read) and pose.same_trunk(outlined, read)
+    """Whether an estimator's pose is a body's at all, and that of the outline: headless figures get a dwarf's."""
+    alike = pose.same_shoulders(outlined, read) and pose.same_trunk(outlined, read)
+    return alike and not anatomy.implausible(anatomy.with_a_head(read))
 
 
 def _spills(plain: Mask, person: Mask) -> bool:
@@ -143,16 +145,6 @@ def _modelled(image: Image, garment: Mask, detector: Detector | None) -> bool:
     """Whether the detector takes the figure who wears the garment for a mannequin rather than a person."""
     wearer = None if detector is None else wearer_of(detector(image, WEARERS), garment)
     return wearer is not None and wearer.phrase == MANNEQUIN
-
-
-def wearer_of(found: Sequence[Detected], garment: Mask) -> Detected | None:
-    """The surest of the detected figures that wears ``garment``; None if none does."""
-    worn = [one for one in found if _wears(one.mask, garment, _WORN)]
-    return max(worn, key=lambda one: one.score, default=None)
-
-
-def _wears(figure: Mask, garment: Mask, share: float) -> bool:
-    return bool((figure & garment).sum() >= share * garment.sum())
 
 
 def look_at(image: Image, asked: Joints | None, old: Mask | None = None) -> Seen | None:

@@ -32,6 +32,8 @@ OUTER: Final = 0.02
 """The same outside it: a segmenter that misses a cuff misses about that much."""
 ISLAND: Final = 0.03
 """Parts smaller than this share of the whole are no garment: a light in the background, a speck of the same dye."""
+AGAIN: Final = 0.006
+"""How far two cuts of one thing lie apart at most, as a share of the picture's longest side."""
 ROUNDS: Final = 4
 _SAME: Final = 0.6
 """IoU under which a sharpened mask is another thing than the one that was detected."""
@@ -202,6 +204,16 @@ def sharpened(image: Image, mask: Mask, figure: Mask | None = None, never: Mask 
     if inside is not None:  # the crook of an arm is a hole, but not in the garment
         result &= inside
     return _enlarged(result, size)
+
+
+def segmented_again(photo: Image, result: Image, garment: Mask) -> Mask:
+    """The garment (H, W) as it is cut out of a finished picture, without what the same cut adds to it in its photo.
+
+    A colour model takes a hand or the gap between two planks for garment, in the photo as in the result: that is no
+    growth. ``garment`` (H, W) is its mask in both.
+    """
+    astray = ops.grow(sharpened(photo, garment) & ~garment, AGAIN * max(garment.shape))
+    return sharpened(result, garment) & ~astray
 
 
 def _enlarged(mask: Mask, size: Size) -> Mask:

@@ -22,6 +22,8 @@ SHADED: Final = 0.5
 """How dark an arm's far side may be, in shares of the neck's lightness, where the cloth is told by its hue."""
 TINT: Final = 6.0
 """How far in Lab's a and b it may lie from the neck's median, or half as far as that lies from grey."""
+CLOSE: Final = 3.0
+"""How far beside the cloth it may lie in a and b, or half as far again as the neck's own: walls are grey, too."""
 PRINTED: Final = 0.2
 """Share of the chest in the neck's colour from which the cloth itself has that colour, and nothing can be told."""
 THIN: Final = 0.045
@@ -65,6 +67,31 @@ def neck_of_cloth(image: Image, garment: Mask, figure: Mask) -> bool:
     return seen is not None and seen.same and float(garment[seen.neck].mean()) > KEPT
 
 
+def trunk_width(garment: Mask) -> float:
+    """How broad a worn ``garment`` (H, W) is in most of its rows, in px; 0 of an empty one."""
+    box = ops.bounding_box(garment)
+    return 0.0 if box is None else float(np.median(garment[box[1] : box[3]].sum(axis=1)))
+
+
+def like_the_neck(image: Image, garment: Mask, figure: Mask) -> Mask:
+    """Whatever in the picture has the colours of the neck of ``figure`` (H, W), (H, W); empty where none is seen."""
+    box = ops.bounding_box(garment)
+    if box is None:
+        return np.zeros_like(garment)
+    width = trunk_width(garment)
+    centre = float(np.median(np.nonzero(garment[box[1] : box[1] + max(1, round(width))])[1]))
+    neck = _neck(garment, figure | garment, centre, width)
+    if np.count_nonzero(neck) < _LEAST_COLOURS:
+        return np.zeros_like(garment)
+    near, _ = _alike(image, neck)
+    lab: NDArray[np.float32] = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+    tints = lab[neck][:, 1:]
+    middle = np.median(tints, axis=0)
+    spread = np.percentile(np.abs(tints - middle), 90, axis=0)
+    close: Mask = (np.abs(lab[..., 1:] - middle) <= np.maximum(1.5 * spread, CLOSE)).all(axis=2)
+    return near & close
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Looked:
     """What is measured of a figure in a garment: the neck, what has its colours, and the chest.
@@ -87,7 +114,7 @@ def _looked(image: Image, garment: Mask, figure: Mask) -> _Looked | None:
     box = ops.bounding_box(garment)
     if box is None:
         return None
-    width = float(np.median(garment[box[1] : box[3]].sum(axis=1)))
+    width = trunk_width(garment)
     top = garment[box[1] : box[1] + max(1, round(width))]
     centre = float(np.median(np.nonzero(top)[1]))
     neck = _neck(garment, figure | garment, centre, width)

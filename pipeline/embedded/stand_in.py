@@ -36,6 +36,9 @@ WAISTBAND: Final = 0.86
 NAMED: Final = 0.9
 """Share of the thighs up to which a bottom that the prompt names is drawn under what is kept: a top whose hem lies just
 above the picture's edge is no dress."""
+SHORTEST: Final = {"shorts": 0.45, "skirt": 0.45}
+"""How far down the thighs the shortest of these reach: kept pixels that dress them so far are one, and a longer one
+drawn under it would show."""
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
 SMOOTH_UP_TO_PX: Final = 1_300
@@ -99,9 +102,14 @@ def _complete(at: Floats, seen: NDArray[np.bool_], up: Floats, unit: float) -> N
         at[ear] = at[NOSE] + head * np.float32(0.008 * unit) + across * np.float32(sign * 0.042 * unit)
 
 
-def covered(kept: Mask, skeleton: Skeleton, pairs: tuple[tuple[int, int], ...], *, unseen: float = 1.0) -> float:
-    """Share of the lines between joints ``pairs`` that lies on ``kept`` (H, W), inside the picture; else ``unseen``."""
-    share = np.linspace(0.1, 0.9, 17, dtype=np.float32)[:, None]
+def covered(
+    kept: Mask, skeleton: Skeleton, pairs: tuple[tuple[int, int], ...], *, to: float = 0.9, unseen: float = 1.0
+) -> float:
+    """Share of the lines between joints ``pairs`` that lies on ``kept`` (H, W), inside the picture; else ``unseen``.
+
+    The lines are looked at from a tenth of their length on, down ``to`` this share of it.
+    """
+    share = np.linspace(0.1, to, 17, dtype=np.float32)[:, None]
     points = np.concatenate([skeleton.joints[a] * (1 - share) + skeleton.joints[b] * share for a, b in pairs])
     columns, rows = np.rint(points).astype(int).T
     inside = (rows >= 0) & (rows < kept.shape[0]) & (columns >= 0) & (columns < kept.shape[1])
@@ -122,7 +130,8 @@ def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpe
     """What has to be drawn on the body because the kept pixels do not dress it: bottom, then top."""
     pieces = []
     # thighs under the frame are dressed too: a waistband may show above it
-    if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < (0.35 if reading.bottom is None else NAMED):
+    to, least = (0.9, 0.35) if reading.bottom is None else (SHORTEST.get(reading.bottom.kind, 0.9), NAMED)
+    if covered(kept, skeleton, ((8, 9), (11, 12)), to=to, unseen=0.0) < least:
         bottom = reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"]))
         pieces.append(replace(bottom, rise=max(bottom.rise, WAISTBAND - hem_of(kept, skeleton))))
     if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:

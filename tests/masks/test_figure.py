@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from masks.figure import GUESSED, find_figure, wearer_of
+from masks.figure import GUESSED, find_figure
 from masks.find import Detected
 from masks.garment import WEARERS
 from pipeline.embedded.render import worn_pair
@@ -108,18 +108,6 @@ def test_nobody_on_the_garment_is_an_items_error(found: str) -> None:
         find_figure(scene.image, _garment(scene), bodies=lambda _: answer)
 
 
-def test_the_surest_figure_that_wears_the_garment_is_its_wearer() -> None:
-    garment = np.zeros((10, 10), np.bool_)
-    garment[4:8, 4:8] = True
-    beside = np.zeros_like(garment)
-    beside[:, :3] = True
-    found = [Detected(beside, 0.9, "person"), Detected(~beside, 0.4, "mannequin"), Detected(~beside, 0.3, "person")]
-    wearer = wearer_of(found, garment)
-    assert wearer is not None
-    assert wearer.phrase == "mannequin"
-    assert wearer_of(found[:1], garment) is None
-
-
 def _standing() -> pose.Joints:
     joints = np.ones((18, 3), np.float32)
     joints[:, :2] = 50
@@ -188,6 +176,20 @@ def test_a_figure_of_which_only_the_garment_is_seen_is_guessed() -> None:
     assert figure.problems == (GUESSED,)
     scene, _ = worn_pair(7_100_015, size=garment.shape)
     assert find_figure(scene.image, _garment(scene)).problems == ()
+
+
+def test_before_leaves_the_detector_says_who_wears_the_garment() -> None:
+    scene, _ = worn_pair(7_100_021, size=(512, 384))
+
+    def mannequin(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        return [Detected(scene.alpha > 0.5, 0.9, phrases[0])]
+
+    alone, found = find_figure(scene.image, _garment(scene)), find_figure(scene.image, _garment(scene), mannequin)
+    assert alone.problems == (GUESSED,)
+    assert found.problems == ()
+    assert found.source == "a pose completed from the figure's outline"
+    assert found.joints is not None
+    assert _far(scene, found.joints) == []
 
 
 def test_a_pose_that_no_body_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from masks import ops
 from masks.find import Detected
-from masks.garment import find_garment, sharpened, with_own_edge
+from masks.garment import find_garment, segmented_again, sharpened, with_own_edge
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.errors import ItemError, NothingFound
@@ -138,3 +138,16 @@ def test_the_crook_of_an_arm_is_no_garment() -> None:
     figure = mask.copy()
     figure[120:160, 130:170] = False
     assert not sharpened(image, mask, figure)[125:155, 135:165].any()
+
+
+def test_what_the_photo_itself_is_taken_for_is_no_growth() -> None:
+    photo = np.full((300, 300, 3), (90, 140, 90), np.uint8)
+    garment = np.zeros((300, 300), np.bool_)
+    garment[80:220, 100:200] = True
+    photo[garment] = photo[120:160, 200:205] = (200, 60, 40)  # and a hand of the cloth's colour
+    result = photo.copy()
+    result[220:225, 100:200] = (200, 60, 40)  # a longer hem
+    assert sharpened(result, garment)[125:155, 201:204].all()
+    again = segmented_again(photo, result, garment)
+    assert not again[:, 202:].any()
+    assert again[221:224, 110:190].all()

@@ -86,6 +86,23 @@ def test_only_what_the_kept_pixels_leave_bare_is_dressed() -> None:
     assert np.abs(dressed[y, x] / 255 - rgb(DYES["red"])).max() > 0.3, "the jeans are kept: nothing is drawn there"
 
 
+def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[:14, 2] = 1
+    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
+    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
+    joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
+    joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    kept = np.zeros((400, 300), np.bool_)
+    kept[90:270, 110:190] = True
+    words, under = "a man wearing a shirt and red shorts, white studio", (312, 128)
+    drawn = draw_stand_in(joints, kept, words, 4)
+    assert np.abs(drawn[under] / 255 - rgb(DYES["red"])).max() < 0.3, "a top alone is kept"
+    kept[90:305, 110:190] = True
+    bare = draw_stand_in(joints, kept, words, 4)
+    assert np.abs(bare[under] / 255 - rgb(DYES["red"])).max() > 0.3, "the shorts are kept, and shorter"
+
+
 def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
     joints = np.zeros((18, 3), np.float32)
     joints[:, :2], joints[1:8, 2] = 150, 1
