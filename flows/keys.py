@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "subject": 13,
-    "figure": 10,
+    "figure": 11,
     "paint": 12,
     "place": 3,
     "refine": 1,

@@ -26,13 +26,13 @@ UNTUCKED: Final = ("sweater", "jumper", "sweatshirt", "pullover", "tunic", "dres
 SLEEVED: Final = ("sweater", "jumper", "jacket", "coat", "shirt", "blouse", "blazer", "cardigan", "tee")
 """Words of what has sleeves, unless it is said to be sleeveless."""
 CUTS: Final = (
-    ("dress", Cut(pits=0.0885, neck=0.0437)),
+    ("dress", Cut(pits=0.0885, neck=0.0438)),
     ("gown", Cut(pits=0.0885)),
-    ("tank", Cut(pits=0.1015, neck=0.0440)),
+    ("tank", Cut(pits=0.1015, neck=0.0439)),
     ("sleeveless", Cut(pits=0.1015)),
-    ("t-shirt", Cut(neck=0.0339)),
-    ("sweater", Cut(neck=0.0321)),
-    ("jumper", Cut(neck=0.0321)),
+    ("t-shirt", Cut(neck=0.0340)),
+    ("sweater", Cut(neck=0.0319)),
+    ("jumper", Cut(neck=0.0319)),
 )
 """Words of garments that are cut in another way than others (see `stances.Cut`); the first that is said counts."""
 UNDER, TOP, TUCKING, OVER = range(4)

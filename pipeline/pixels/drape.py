@@ -1,6 +1,6 @@
 """A flat or hollow garment laid on the pose that was made for it (see `stances`): moved, turned, scaled.
 
-The pixels are the photograph's own, resampled once. Nothing is bent: what would have to be parks the item.
+The pixels are the photograph's own, resampled once. Its trunk is not bent, its sleeves are moved onto the arms.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.pixels.bottoms import Bottom, leg_turn
 from pipeline.pixels.geometry import box_of
 from pipeline.pixels.landmarks import Landmarks
+from pipeline.pixels.sleeve_motion import Shift, sleeve_shift
 from pipeline.pixels.stances import ORDINARY, Cut, Stance, legs_matrix, sleeve_angle, top_matrix
 from pipeline.types import Alpha, Image, Mask, Size
 
@@ -65,7 +66,8 @@ def drape(
     ]  # fmt: skip
     if not sleeves_seen:
         matte, turned = without_sleeves(matte, marks), []
-    color, cover = laid(image, matte, top_matrix(stance, marks, cut), stance.size)
+    shift = sleeve_shift(marks, stance, cut) if sleeves_seen else None
+    color, cover = laid(image, matte, top_matrix(stance, marks, cut), stance.size, shift)
     return Draped(
         image=color, alpha=cover, turned=max(turned, default=0.0), ragged=ragged_share(np.asarray(alpha > 0.5)),
         opened=opening is not None,
@@ -81,11 +83,16 @@ def drape_bottom(image: Image, alpha: Alpha, bottom: Bottom, stance: Stance) -> 
     )  # fmt: skip
 
 
-def laid(image: Image, matte: Alpha, matrix: Transform, size: Size) -> tuple[Image, Alpha]:
-    """Colours and matte of a garment under one similarity (2, 3) in a picture of ``size``, resampled once."""
+def laid(
+    image: Image, matte: Alpha, matrix: Transform, size: Size, shift: Shift | None = None
+) -> tuple[Image, Alpha]:  # fmt: skip
+    """Colours and matte of a garment under one similarity (2, 3) in a picture of ``size``, resampled once.
+
+    ``shift`` moves parts of it, in px of that picture (see `sleeve_motion`).
+    """
     scale = float(np.hypot(*matrix[:, 0]))
     image, matte, matrix = _shrunk(image, matte, matrix, scale)
-    field = _map(matrix, size)
+    field = _map(matrix, size, shift)
     kernel = cv2.INTER_CUBIC if scale < 2 else cv2.INTER_LANCZOS4
     xs, ys = field[..., 0], field[..., 1]
     color = cv2.remap(image, xs, ys, kernel, borderMode=cv2.BORDER_REPLICATE)
@@ -152,10 +159,10 @@ def _shrunk(image: Image, matte: Alpha, matrix: Transform, scale: float) -> tupl
     return np.asarray(small, np.uint8), np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_AREA)), moved
 
 
-def _map(matrix: Transform, size: Size) -> Map:
+def _map(matrix: Transform, size: Size, shift: Shift | None) -> Map:
     back = cv2.invertAffineTransform(matrix)
     ys, xs = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    at = np.stack([xs, ys], axis=-1)
+    at = np.stack([xs, ys], axis=-1) if shift is None else np.stack([xs, ys], axis=-1) + shift
     return np.asarray(at @ back[:, :2].T.astype(np.float32) + back[:, 2].astype(np.float32), np.float32)
 
 

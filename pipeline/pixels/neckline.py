@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.pixels.landmarks import Landmarks, Points
+from pipeline.pixels.neck_width import neck_half
 from pipeline.types import Alpha, Image, Mask
 
 WORK_PX: Final = 180
@@ -24,6 +25,8 @@ SOLID: Final = 0.86
 """Share of its convex hull that a neckline fills at least."""
 ENDS: Final = 0.12
 """How far beside the opening ends of the back may show, in halves of the armpits' distance."""
+HIGHEST: Final = 0.5
+"""Per cent of an opening's pixels that may lie above its upper edge."""
 AREA: Final = (0.015, 0.6)
 """Area of an opening in squares of half the armpits' distance."""
 
@@ -59,12 +62,14 @@ def neck_opening(image: Image, alpha: Alpha, marks: Landmarks) -> Neckline | Non
     opening = _with_rim(np.asarray(back > 0.4), alpha, marks, reach)
     if not opening.any():
         return None
-    aside, deep = _off(opening, marks)
-    nape = marks.tops.mean(axis=0) + marks.down * float(deep.min()) + marks.across * float(aside.mean())
+    sure = opening & (alpha > 0.5)  # a matte has faint specks beside its edge
+    aside, deep = _off(sure if sure.any() else opening, marks)
+    high = float(np.percentile(deep, HIGHEST))
+    nape = marks.tops.mean(axis=0) + marks.down * high + marks.across * float(aside.mean())
     return Neckline(
         opening=_with_ends(opening, image, alpha, marks, reach),
         nape=nape.astype(np.float32),
-        half=float(np.ptp(aside)) / 2,
+        half=neck_half(image, aside, deep, marks),
     )
 
 

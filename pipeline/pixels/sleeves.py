@@ -14,6 +14,8 @@ STATIONS: Final = 7
 """Points along a sleeve at which its edges are taken."""
 JOINT: Final = (0.91, 0.35)
 """Where the shoulder's joint lies: out from the axis, and under the shoulder's seam, in halves of the trunk's width."""
+LONG_TO_TRUNK: Final = 0.329
+"""Half the distance between an ordinary garment's armpits over the length of its long sleeves."""
 SHORT_WIDENS, LONG_NARROWS = 4.5, -2.5
 """Degrees by which a short sleeve's upper edge stands off the arm, and a long one's leans towards it."""
 
@@ -50,21 +52,26 @@ def sleeve_of(half: Mask, seam: int, high: float, out: float, pit_row: int) -> N
             return None
         low, upper = float(beside[near].min()), float(beside[near].max())
         pairs.append([inner + way * station + square * upper, inner + way * station + square * low])
-    return np.array([*pairs, _arm(points, np.array([JOINT[0] * out, high + JOINT[1] * out]))])
+    return np.array([*pairs, _arm(points, out, high)])
 
 
-def _arm(points: NDArray[np.float64], joint: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The line (2, 2) from the shoulder's ``joint`` to the cuff, along the sleeve's upper edge.
+def _arm(points: NDArray[np.float64], out: float, high: float) -> NDArray[np.float64]:
+    """The line (2, 2) from the shoulder's joint to the cuff, along the sleeve's upper edge.
 
     The lower edge of a short sleeve may lie behind the trunk, and its cuff be cut aslant: the upper one is always seen.
+    A long sleeve says better than the trunk's half width ``out``, which is more in a loose garment, how far out the
+    joint lies: where both agree.
     """
+    joint = np.array([JOINT[0] * out, high + JOINT[1] * out])
     far = points[int(np.hypot(*(points - joint).T).argmax())] - joint
-    angle = float(np.arctan2(far[0], far[1]))
-    end = 1.0
-    for _ in range(3):
+    angle, end, long = float(np.arctan2(far[0], far[1])), 1.0, False
+    for _ in range(4):
+        if long:
+            joint = np.array([JOINT[0], JOINT[1]]) * LONG_TO_TRUNK * end + np.array([0.0, high])
         along = (points - joint) @ np.array([np.sin(angle), np.cos(angle)])
         off = (points - joint) @ np.array([np.cos(angle), -np.sin(angle)])
         end = max(float(np.percentile(along, 99)), 1.0)
+        long = end >= 2 * JOINT[0] * out
         steps = np.linspace(0.35, 0.8, 11) * end
         near = [np.abs(along - step) <= 0.03 * end + 0.7 for step in steps]
         edge = [float(off[one].max()) for one in near if one.any()]
@@ -72,7 +79,7 @@ def _arm(points: NDArray[np.float64], joint: NDArray[np.float64]) -> NDArray[np.
             break
         seen = [step for step, one in zip(steps, near, strict=True) if one.any()]
         angle += float(np.arctan(np.polyfit(seen, edge, 1)[0]))
-    angle -= np.deg2rad(SHORT_WIDENS if end < 2 * joint[0] else LONG_NARROWS)
+    angle -= np.deg2rad(LONG_NARROWS if long else SHORT_WIDENS)
     return np.stack([joint, joint + end * np.array([np.sin(angle), np.cos(angle)])])
 
 

@@ -16,6 +16,7 @@ from pipeline.pixels import pose
 from pipeline.pixels.bottoms import Bottom, bottom_matrix, with_legs
 from pipeline.pixels.landmarks import Landmarks, Sleeve
 from pipeline.pixels.pose import Joints
+from pipeline.pixels.sleeves import JOINT
 from pipeline.types import Size
 
 PITS: Final = 0.096
@@ -93,9 +94,9 @@ def stance_of(marks: Landmarks, *, cut: Cut = ORDINARY, whole: bool = False) -> 
     joints = _standing(unit, HEADROOM * unit, center, _hips(marks, own))
     for side in (0, 1):
         _hang_arm(joints, side, arms[side], unit, covered=angles[side] is not None)
-        sleeve = marks.sleeves[side]
-        if sleeve is not None and _is_long(sleeve, own):
-            _fill_sleeve(joints, side, sleeve.arm @ matrix[:, :2].T + matrix[:, 2], turns[side], unit)
+        sleeve, line = marks.sleeves[side], sleeve_line(marks, side, own)
+        if sleeve is not None and line is not None and _is_long(sleeve, own):
+            _fill_sleeve(joints, side, line @ matrix[:, :2].T + matrix[:, 2], turns[side], unit)
     return Stance(
         size=size, joints=pose.within(joints, size), unit=unit, arms=(arms[0], arms[1])
     )  # fmt: skip
@@ -131,19 +132,21 @@ def top_matrix(stance: Stance, marks: Landmarks, cut: Cut = ORDINARY) -> NDArray
 
 
 def body_height(marks: Landmarks, cut: Cut) -> float:
-    """Height in px of the body that a garment is cut for: long sleeves say it best, for they end at the wrists.
+    """Height in px of the body that a garment is cut for: long sleeves say it, for they end at the wrists.
 
-    Next comes a neckline, which loose and close garments of a kind have alike, and then the armpits.
+    So does a neckline, which loose and close garments of a kind have alike: where both are there, their mean counts.
+    What the armpits say comes last.
     """
     own = float(np.hypot(*(marks.pits[1] - marks.pits[0]))) / 2 / cut.pits
+    said = []
     long = [one for one in marks.sleeves if one is not None and _is_long(one, own)]
     if len(long) == 2:
         arms = float(np.mean([np.hypot(*(one.arm[1] - one.arm[0])) for one in long])) / (SLEEVE_END * ARM)
-        return float(np.clip(arms, LARGER[0] * own, LARGER[1] * own))
-    if cut.neck is None or marks.neck is None:
-        return own
-    by_neck = marks.neck / cut.neck
-    return by_neck if NECK_AGREES[0] < by_neck / own < NECK_AGREES[1] else own
+        said.append(float(np.clip(arms, LARGER[0] * own, LARGER[1] * own)))
+    if cut.neck is not None and marks.neck is not None:
+        by_neck = marks.neck / cut.neck
+        said += [by_neck] if NECK_AGREES[0] < by_neck / own < NECK_AGREES[1] else []
+    return float(np.mean(said)) if said else own
 
 
 def _shoulders(marks: Landmarks, own: float) -> NDArray[np.float64]:
@@ -170,6 +173,20 @@ def _hips(marks: Landmarks, own: float) -> float:
 
 def _is_long(sleeve: Sleeve, own: float) -> bool:
     return float(np.hypot(*(sleeve.arm[1] - sleeve.arm[0]))) > 0.8 * ARM * own
+
+
+def sleeve_line(marks: Landmarks, side: int, own: float) -> NDArray[np.float64] | None:
+    """The line (n, 2) in a flat sleeve from where the shoulder's joint of a body of ``own`` px belongs to the cuff.
+
+    A long one may be bent, and its middle is seen from the elbow on. None where there is no sleeve.
+    """
+    sleeve = marks.sleeves[side]
+    if sleeve is None:
+        return None
+    aside, under = JOINT[0] * PITS * own * (-1.0, 1.0)[side], JOINT[1] * PITS * own
+    root = marks.tops.mean(axis=0) + marks.across * aside + marks.down * under
+    rest = sleeve.axis[len(sleeve.axis) // 2 :] if _is_long(sleeve, own) else root + np.diff(sleeve.arm, axis=0)
+    return np.concatenate([root[None], rest]).astype(np.float64)
 
 
 def sleeve_angle(marks: Landmarks, side: int) -> float | None:
@@ -210,14 +227,13 @@ def _hang_arm(joints: Joints, side: int, angle: float, unit: float, *, covered: 
 
 
 def _fill_sleeve(joints: Joints, side: int, axis: NDArray[np.float64], turn: float, unit: float) -> None:
-    """Set elbow and wrist on a long sleeve's middle line (n, 2), turned with it, as far as an arm reaches."""
+    """Set elbow and wrist on a long sleeve's line (n, 2), turned with it, as far as an arm reaches."""
     shoulder, elbow, wrist = pose.ARMS[side]
-    root = joints[shoulder, :2].astype(np.float64)
     angle = np.deg2rad(turn) * (1.0, -1.0)[side]
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    line = np.concatenate([root[None], (axis[1:] - root) @ spin + root])
+    line = (axis - axis[0]) @ spin + joints[shoulder, :2].astype(np.float64)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    length = float(np.clip(along[-1] / unit, REACH[0] * ARM, REACH[1] * ARM)) * unit
+    length = float(np.clip(along[-1] / SLEEVE_END / unit, REACH[0] * ARM, REACH[1] * ARM)) * unit
     share = pose.UPPER_ARM / ARM
     joints[elbow, :2] = [np.interp(share * length, along, line[:, axis_]) for axis_ in (0, 1)]
     way = line[-1] - joints[elbow, :2]
