@@ -29,7 +29,7 @@ from masks.tune_types import Candidate
 from masks.tuned import FIGURE_PHRASES, figure_of, figure_scores, segment_by
 from pipeline.types import Mask
 
-FIT_SEED, SCENES = 10_000, 300
+FIT_SEED, SCENES = 10_000, 600
 GOOD_IOU = 0.8
 FOLDS = 3
 THUMB_PX = 64
