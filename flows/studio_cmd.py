@@ -44,7 +44,8 @@ def train(
     runs: RunsFolder = DEFAULT_RUNS,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to train on.")] = 2,
     start: Annotated[
-        Path | None, typer.Option("--from", help="sam, detector: train further from this folder of its weights.")
+        Path | None,
+        typer.Option("--from", help="sam, detector, inpaint, inpaint-lcm: train further from a folder of weights."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="With --from: how many steps.")] = 5_000,
     rate: Annotated[float, typer.Option(min=1e-7, max=0.01, help="With --from: the learning rate at first.")] = 6e-4,

@@ -141,15 +141,23 @@ def save_inpaint(folder: Path, *, vae: Any, tokenizer: Any, text_encoder: Any, u
 def load_inpaint(folder: Path, controlnet: Path | None = None) -> Any:
     """The pipeline of a saved folder in float32, with one ControlNet if its folder is given."""
     import torch
-    from diffusers import ControlNetModel, StableDiffusionControlNetInpaintPipeline, StableDiffusionInpaintPipeline
+    from diffusers import StableDiffusionControlNetInpaintPipeline, StableDiffusionInpaintPipeline
 
     with heard():
         if controlnet is None:
             whole = StableDiffusionInpaintPipeline.from_pretrained(folder, dtype=torch.float32)
         else:
-            net = ControlNetModel.from_pretrained(controlnet, dtype=torch.float32)
+            net = load_controlnet(controlnet)
             whole = StableDiffusionControlNetInpaintPipeline.from_pretrained(
                 folder, controlnet=net, dtype=torch.float32
             )
     whole.set_progress_bar_config(disable=True)
     return whole
+
+
+def load_controlnet(folder: Path) -> Any:
+    """A saved ControlNet in float32."""
+    import torch
+    from diffusers import ControlNetModel
+
+    return ControlNetModel.from_pretrained(folder, dtype=torch.float32)

@@ -14,11 +14,12 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.embedded.diffusion import GUIDANCE, noise_schedule
-from pipeline.embedded.train.inpaint import draw_batch, even_times, steer, tokens_of, trained_parts
+from pipeline.embedded.train.inpaint import draw_batch, even_times, parts_of, steer, tokens_of
 from pipeline.embedded.train.latents import LinearMap
 from pipeline.embedded.train.loop import Schedule, Training
 from pipeline.embedded.train.precision import fast_format
 from pipeline.embedded.train.restage import open_restage
+from pipeline.embedded.train.vocabulary import build_tokenizer
 
 DISTILL_SCHEDULE: Final = Schedule(steps=200, rate=8e-4, warmup=10, anneal=0.6, weight_decay=0.0, average=0.95)
 BATCH: Final = 8
@@ -93,8 +94,8 @@ def distill(
     schedule: Schedule = DISTILL_SCHEDULE,
     batch: int = BATCH,
 ) -> None:
-    """Train the LoRA in ``folder`` for the run ``teacher``; goes on where it stopped."""
-    tokenizer, model = trained_parts(teacher)
+    """Train the LoRA in ``folder`` for ``teacher``, a run's folder or an exported model's; goes on where it stopped."""
+    tokenizer, model = build_tokenizer(), parts_of(teacher)
     model.requires_grad_(False)
     run = Training(folder=folder, model=add_lora(model["unet"]), schedule=schedule, save_every=50)
     cache, signals = open_restage(scenes), noise_schedule().alphas_cumprod.float()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.errors import ModelError
+
 FACTOR: Final = 4
 """Pixels a latent, each way."""
 WIDTH: Final = 48
@@ -81,3 +83,20 @@ def fill_encoder(vae: Any, linear: LinearMap) -> None:
         blocks = linear.weight.reshape(4, 3, 3, 2, 2, 3, 2, 2)  # out, colour, (block, second, first) of y and of x
         last.weight[:, :48] = blocks.permute(0, 3, 6, 4, 7, 1, 2, 5).reshape(4, 48, 3, 3)
         last.bias.copy_(linear.bias)
+
+
+def read_encoder(vae: Any) -> LinearMap:
+    """The linear map that `fill_encoder` wrote into a VAE.
+
+    Raises:
+        ModelError: the VAE's encoder is another chain of layers.
+    """
+    import torch
+
+    layers: list[Any] = [m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d)]
+    if len(layers) != 4 or layers[-1].weight.shape[:2] != (4, WIDTH):
+        raise ModelError("the VAE's encoder is not the studio's chain of four convolutions; train the VAE anew")
+    last = layers[-1]
+    blocks = last.weight.detach().float().reshape(4, 2, 2, 2, 2, 3, 3, 3)  # fill_encoder's own order
+    weight = blocks.permute(0, 5, 6, 1, 3, 7, 2, 4)
+    return LinearMap(weight=weight.reshape(4, 3, _REACH, _REACH), bias=last.bias.detach().float())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,24 +13,39 @@ from pipeline.embedded.train.restage import BACKDROP, BAG, BOTTOM, PRODUCT, SHOE
 from pipeline.types import Image, Mask
 
 
-def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body: bool) -> Mask:
-    """A repaint mask: all but the garment, the backdrop, a garment, or a box; ``body`` if somebody stands there."""
+@dataclass(frozen=True, kw_only=True)
+class Repaint:
+    """What one sample repaints: the mask, and the garment that it is the mask of, TOP or BOTTOM, if it is one's."""
+
+    mask: Mask
+    garment: int | None = None
+
+
+def random_repaint(labels: NDArray[np.uint8], rng: np.random.Generator, *, body: bool) -> Repaint:
+    """All but the garment, the backdrop, a garment, a product, or a box; ``body`` if somebody stands there."""
     figure = labels != BACKDROP
     lot = rng.random()
     if not body:
-        if lot < 0.92:
-            return ~_grown(figure, int(rng.integers(0, 3)))
-        return _box(labels.shape, rng) if lot < 0.96 else _grown(figure, int(rng.integers(2, 6)))
-    if lot < 0.25:
-        return ~_shrunk(_kept(labels, rng), int(rng.integers(0, 3)))
-    if lot < 0.29:
-        return _grown(figure, int(rng.integers(2, 6))) & ~_shrunk(_kept(labels, rng), int(rng.integers(0, 2)))
-    if lot < 0.87:
-        return ~_grown(figure, int(rng.integers(0, 3)))
-    if lot < 0.94:
-        part = TOP if (labels == TOP).any() and rng.random() < 0.7 else BOTTOM
-        return _grown(labels == part, int(rng.integers(2, 6)))
-    return _box(labels.shape, rng)
+        if lot < 0.70:
+            return Repaint(mask=~_grown(figure, int(rng.integers(0, 3))))
+        return _object(labels, rng) if lot < 0.96 else Repaint(mask=_box(labels.shape, rng))
+    if lot < 0.32:
+        return Repaint(mask=~_shrunk(_kept(labels, rng), int(rng.integers(0, 3))))
+    if lot < 0.36:
+        old = _grown(figure, int(rng.integers(2, 6)))
+        return Repaint(mask=old & ~_shrunk(_kept(labels, rng), int(rng.integers(0, 2))))
+    if lot < 0.61:
+        return Repaint(mask=~_grown(figure, int(rng.integers(0, 3))))
+    return _object(labels, rng) if lot < 0.95 else Repaint(mask=_box(labels.shape, rng))
+
+
+def _object(labels: NDArray[np.uint8], rng: np.random.Generator) -> Repaint:
+    """One garment, more often the top than the bottom, or the product."""
+    parts = [part for part in (TOP, BOTTOM) if (labels == part).any()]
+    if not parts:
+        return Repaint(mask=_grown(labels == PRODUCT, int(rng.integers(1, 5))))
+    part = parts[0] if len(parts) == 1 or rng.random() < 0.7 else parts[1]
+    return Repaint(mask=_grown(labels == part, int(rng.integers(1, 5))), garment=part)
 
 
 def edges_near(image: Image, repaint: Mask, rng: np.random.Generator) -> Image:

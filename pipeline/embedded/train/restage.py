@@ -24,6 +24,8 @@ FIRST_SEED: Final = 3_000_000
 """Training draws scenes from this seed on."""
 BACKDROP, BODY, TOP, BOTTOM, SHOES, BAG, PRODUCT = range(7)
 """What a pixel of the label map belongs to. A dress or a flat-lay garment counts as top or bottom by its kind."""
+PARTS: Final = PRODUCT + 1
+"""How many of these there are."""
 _WEIGHTS: Final[dict[Kind, float]] = {
     "person": 0.64, "product": 0.20, "flat": 0.05, "ghost": 0.05, "mannequin": 0.03, "headless": 0.03,
 }  # fmt: skip

@@ -22,7 +22,7 @@ from pipeline.embedded.train.sam import FULL_PX, SMALL_PX, train_stage
 from pipeline.errors import RecipeError, WeightsMissing
 
 TRAIN_SCENES: Final = 12_000
-RESTAGE_SCENES: Final = 14_000
+RESTAGE_SCENES: Final = 20_000
 VALID_SCENES: Final = 400
 SAM_SMALL: Final = Schedule(steps=6_000, rate=1.2e-3)
 SAM_FULL: Final = Schedule(steps=8_800, rate=6e-4, anneal=0.7, average=0.995)
@@ -33,6 +33,7 @@ DETECTOR_FULL: Final = Schedule(steps=5_800, rate=6e-4, warmup=100, anneal=0.76,
 ONWARD: Final = Schedule(steps=5_000, rate=6e-4, warmup=100, anneal=0.75, average=0.995, clip=2.0)
 DETECTOR_ONWARD: Final = "detector-onward"
 SAM_ONWARD: Final = "sam-onward"
+INPAINT_ONWARD: Final = "inpaint-onward"
 
 
 def averaged(folder: Path) -> dict[str, Any]:
@@ -142,8 +143,46 @@ def train_few_steps(runs: Path) -> None:
 def export_restaging(runs: Path, folder: Path) -> None:
     """Write the inpainting model's folder, with its controls as ``controlnet_NAME`` inside."""
     from pipeline.embedded.train.inpaint import export_inpaint
+    from pipeline.embedded.train.vae import trained_vae
 
-    export_inpaint(runs / "inpaint-128", runs / "vae", folder)
+    export_inpaint(runs / "inpaint-128", trained_vae(runs / "vae"), folder)
+
+
+def train_inpaint_onward(runs: Path, start: Path, schedule: Schedule) -> None:
+    """The inpainting model, further from a folder of it; the VAE stays as it is, and lies beside the run."""
+    from pipeline.embedded.diffusion import load_inpaint
+    from pipeline.embedded.train.inpaint import train_inpaint
+    from pipeline.embedded.train.latents import read_encoder
+
+    scenes, run = runs / f"restage-r{RENDERER_VERSION}", runs / INPAINT_ONWARD
+    build_restage(scenes, RESTAGE_SCENES)
+    vae = load_inpaint(start).vae
+    vae.save_pretrained(run / "vae")
+    onward = replace(schedule, clip=1.0, weight_decay=1e-3)
+    train_inpaint(run, scenes, read_encoder(vae), schedule=onward, start=start)
+
+
+def train_few_steps_of(runs: Path, start: Path, schedule: Schedule) -> None:
+    """The few-step LoRA of a folder of the inpainting model."""
+    from pipeline.embedded.diffusion import load_inpaint
+    from pipeline.embedded.train.distill import DISTILL_SCHEDULE, distill
+    from pipeline.embedded.train.latents import read_encoder
+
+    scenes, linear = runs / f"restage-r{RENDERER_VERSION}", read_encoder(load_inpaint(start).vae)
+    build_restage(scenes, RESTAGE_SCENES)
+    steps = replace(DISTILL_SCHEDULE, steps=schedule.steps, rate=schedule.rate)
+    distill(runs / "inpaint-lcm", start, scenes, linear, schedule=steps)
+
+
+def export_inpaint_onward(runs: Path, folder: Path) -> None:
+    """Write what the inpainting model's further training made of it, as its folder."""
+    from diffusers import AutoencoderTiny
+
+    from pipeline.embedded.train.inpaint import export_inpaint
+
+    run = runs / INPAINT_ONWARD
+    averaged(run)  # says what is missing, before the library asks a hub for it
+    export_inpaint(run, AutoencoderTiny.from_pretrained(run / "vae"), folder)
 
 
 def export_few_steps(runs: Path, folder: Path) -> None:
@@ -166,6 +205,7 @@ EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
     "detector": export_detector,
     SAM_ONWARD: export_sam_onward,
     DETECTOR_ONWARD: export_detector_onward,
+    INPAINT_ONWARD: export_inpaint_onward,
     "inpaint": export_restaging,
     "inpaint-lcm": export_few_steps,
 }
@@ -174,8 +214,10 @@ EXPORTS: Final[Mapping[str, Callable[[Path, Path], None]]] = {
 FURTHER: Final[Mapping[str, Callable[[Path, Path, Schedule], None]]] = {
     "sam": train_sam_onward,
     "detector": train_detector_onward,
+    "inpaint": train_inpaint_onward,
+    "inpaint-lcm": train_few_steps_of,
 }
-"""The trainings that go on from a folder of weights."""
+"""The trainings that take a folder of weights: to go on from it, or to distil it."""
 
 
 def train(name: str, runs: Path, start: Path | None = None, *, steps: int = 5_000, rate: float = 6e-4) -> None:
@@ -199,7 +241,8 @@ def train(name: str, runs: Path, start: Path | None = None, *, steps: int = 5_00
         TRAININGS[name](runs)
         return
     if name not in FURTHER:
-        raise RecipeError(f"--from {start}: only {' and '.join(FURTHER)} are trained further from a folder, not {name}")
-    if not (start / "model.safetensors").exists():
-        raise WeightsMissing(f"--from {start}: the folder holds no model.safetensors")
+        raise RecipeError(f"--from {start}: only {', '.join(FURTHER)} are trained further from a folder, not {name}")
+    index = "model_index.json" if name.startswith("inpaint") else "model.safetensors"
+    if not (start / index).exists():
+        raise WeightsMissing(f"--from {start}: the folder holds no {index}")
     FURTHER[name](runs, start, replace(ONWARD, steps=steps, rate=rate))

@@ -78,5 +78,5 @@ def test_training_goes_on_from_a_folder_of_weights(scenes, tmp_path, monkeypatch
         train("detector", tmp_path / "runs", tmp_path)
     with pytest.raises(WeightsMissing, match="holds no SAM"):
         train("sam", tmp_path / "runs", tmp_path / "weights")
-    with pytest.raises(RecipeError, match="only sam and detector"):
-        train("inpaint", tmp_path / "runs", tmp_path / "weights")
+    with pytest.raises(RecipeError, match="only sam, detector, inpaint"):
+        train("foreground", tmp_path / "runs", tmp_path / "weights")
