@@ -139,10 +139,12 @@ def plain(generator: Generator, plan: Plan, prompt: str, seed: int) -> Image:
     return geometry.resize_image(generate(generator, [request])[0], (plan.photo.shape[0], plan.photo.shape[1]))
 
 
-def run(count: int, names: Sequence[str], pictures: Path | None = None) -> dict[str, list[Outcome]]:
-    """Every way on ``count`` scenes; scenes whose garment is not found count as not accepted."""
+def run(
+    count: int, names: Sequence[str], pictures: Path | None = None, *, first: int = FIRST_SEED
+) -> dict[str, list[Outcome]]:
+    """Every way on ``count`` scenes from seed ``first`` on; those whose garment is not found count as not accepted."""
     detector, outcomes = text_detector(), dict[str, list[Outcome]]()
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
+    for seed in range(first, first + count):
         photo, truth = worn_pair(seed, size=SIZE)
         prompt = ", ".join(caption_parts(truth.spec))
         try:
@@ -268,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=24, help="held-out scenes")
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first of them")
     parser.add_argument("--checkpoints", nargs="*", default=["studio-renderer", "inpaint-embedded"])
     parser.add_argument("--pictures", type=Path, help="folder for photo, result and truth of every scene")
     parser.add_argument("--poses", type=int, default=0, help="mannequins to measure poses on, only that")
@@ -281,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.poses:
         show_poses(chosen.poses)
         return
-    outcomes = run(chosen.scenes, chosen.checkpoints, chosen.pictures)
+    outcomes = run(chosen.scenes, chosen.checkpoints, chosen.pictures, first=chosen.first)
     show(outcomes)
     if chosen.pictures:
         from flows.bench_garment_sheet import overview
@@ -290,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, rows in outcomes.items():
         for number, row in enumerate(rows):
             if row.reasons or row.wrong:
-                print(f"{name}, scene {FIRST_SEED + number}: {'WRONG ' if row.wrong else ''}{'; '.join(row.reasons)}")
+                print(f"{name}, scene {chosen.first + number}: {'WRONG ' if row.wrong else ''}{'; '.join(row.reasons)}")
 
 
 if __name__ == "__main__":

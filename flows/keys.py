@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "subject": 13,
-    "figure": 11,
-    "paint": 12,
+    "figure": 12,
+    "paint": 13,
     "place": 3,
     "refine": 1,
     "compose": 6,

@@ -14,7 +14,7 @@ from masks.find import Detector
 from masks.garment import WEARERS, person_in, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
-from masks.wearer import detected_figure, wearer_of, wears
+from masks.wearer import detected_figure, lost_share, wearer_of, wears
 from pipeline.errors import ItemError
 from pipeline.pixels import anatomy, geometry, pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
@@ -34,6 +34,8 @@ MANNEQUIN: Final = "mannequin"
 SPILL: Final = 0.35
 """More than this, as a share of the person, is no hat or bag that the person network misses."""
 GUESSED: Final = "of who wears the garment nothing else is seen: head, arms and legs would be guessed"
+LOST: Final = 0.01
+"""Cloth of the garment's colours beside its mask, in the garment's area, from which the mask has lost some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,24 @@ def find_figure(image: Image, garment: Mask, detector: Detector | None = None, b
     if bodies is not None:
         joints = _body_on(figure.mask, image, bodies)
         return replace(figure, joints=joints, source="the pose that OpenPose reads", problems=_of_no_body(joints))
-    guessed = () if figure.whole else (GUESSED,)
+    told = (*_torn(image, garment, detector), *(() if figure.whole else (GUESSED,)))
     if figure.joints is None:
-        return replace(figure, problems=guessed)
+        return replace(figure, problems=told)
     joints = pose_fit.fitted(figure.joints, image, figure.mask, garment)
-    return replace(figure, joints=joints, problems=guessed or _of_no_body(joints))
+    return replace(figure, joints=joints, problems=told or _of_no_body(joints))
+
+
+def _torn(image: Image, garment: Mask, detector: Detector | None) -> tuple[str, ...]:
+    """Whether the garment's mask has lost cloth that lies on the figure, where no plain backdrop gives its edge."""
+    if plain_figure(image) is not None:
+        return ()
+    person = person_in(image)
+    wearer = person.mask if person is not None else None
+    if wearer is None and detector is not None:
+        found = wearer_of(detector(image, WEARERS), garment)
+        wearer = None if found is None else found.mask
+    lost = 0.0 if wearer is None else lost_share(image, garment, wearer)
+    return (f"cloth of the garment's colours lies beside its mask, {lost:.1%} of it",) if lost > LOST else ()
 
 
 def _of_no_body(joints: Joints) -> tuple[str, ...]:

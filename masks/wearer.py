@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 
 from masks import ops
@@ -19,6 +20,13 @@ from pipeline.types import Image, Mask
 
 WORN: Final = 0.7
 """Share of the garment that lies within the figure who wears it."""
+TAKEN: Final = 0.004
+"""Share of a garment that must have a colour, in steps of 8 levels of Lab, for it to be one of the garment's."""
+NEAR: Final = 0.35
+"""How far beside its mask lost cloth lies, in widths of the trunk."""
+STRIP_PX: Final = 1.5
+"""Half the width of the soft edge along a garment's mask."""
+STEP: Final = 8
 SEEN: Final = 0.1
 """Area of a figure beside the garment, in the garment's, under which it says nothing of who wears it."""
 LIMB_HALF: Final = 0.06
@@ -64,6 +72,19 @@ def detected_figure(image: Image, garment: Mask, found: Sequence[Detected]) -> M
     if np.count_nonzero(wearer.mask & ~ops.grow(garment, TORN_PX)) < SEEN * np.count_nonzero(garment):
         return None
     return with_limbs(image, figure, garment)
+
+
+def lost_share(image: Image, garment: Mask, figure: Mask) -> float:
+    """Area beside ``garment`` (H, W) within the ``figure`` that has the garment's colours, as a share of the garment.
+
+    What has the neck's colours, too, does not count, nor what lies far off. High where a mask has lost a sleeve.
+    """
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.int64) // STEP
+    colours = (lab * np.array([1024, 32, 1])).sum(axis=2)
+    own = np.bincount(colours[ops.shrink(garment, 2)], minlength=32 * 1024) >= TAKEN * np.count_nonzero(garment)
+    near = ops.grow(garment, NEAR * trunk_width(garment)) & ~ops.grow(garment, 2)
+    rest = figure & near & own[colours] & ~like_the_neck(image, garment, figure)
+    return float(ops.opened(rest, STRIP_PX).sum() / max(1, np.count_nonzero(garment)))
 
 
 def _trimmed(image: Image, figure: Mask, garment: Mask) -> Mask:

@@ -39,6 +39,8 @@ above the picture's edge is no dress."""
 SHORTEST: Final = {"shorts": 0.45, "skirt": 0.45}
 """How far down the thighs the shortest of these reach: kept pixels that dress them so far are one, and a longer one
 drawn under it would show."""
+SHINS: Final = 0.5
+"""Share of the shins on kept pixels from which these are trousers or a long skirt, though a hand lies on a thigh."""
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
 SMOOTH_UP_TO_PX: Final = 1_300
@@ -131,7 +133,8 @@ def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpe
     pieces = []
     # thighs under the frame are dressed too: a waistband may show above it
     to, least = (0.9, 0.35) if reading.bottom is None else (SHORTEST.get(reading.bottom.kind, 0.9), NAMED)
-    if covered(kept, skeleton, ((8, 9), (11, 12)), to=to, unseen=0.0) < least:
+    dressed = covered(kept, skeleton, ((9, 10), (12, 13)), unseen=0.0) >= SHINS
+    if not dressed and covered(kept, skeleton, ((8, 9), (11, 12)), to=to, unseen=0.0) < least:
         bottom = reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"]))
         pieces.append(replace(bottom, rise=max(bottom.rise, WAISTBAND - hem_of(kept, skeleton))))
     if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:
@@ -151,6 +154,11 @@ def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
+def trousered(kept: Mask, skeleton: Skeleton) -> bool:
+    """Whether kept pixels hide the thighs, which then could only show beside their trousers."""
+    return covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) >= SLEEVED
+
+
 def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: int) -> Image:
     """A person and a place as ``prompt`` says, (H, W, 3) of ``kept``'s size, in the pose of ``joints`` (18, 3).
 
@@ -162,7 +170,7 @@ def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: in
     """
     reading, skeleton = read_prompt(prompt, seed), skeleton_of(joints)
     pieces, size = outfit(reading, kept, skeleton), (kept.shape[0], kept.shape[1])
-    return _smooth(skeleton, reading, pieces, size, seed, sleeves(kept, skeleton))
+    return _smooth(skeleton, reading, pieces, size, seed, sleeves(kept, skeleton), trousered(kept, skeleton))
 
 
 def draw_wearing(
@@ -179,7 +187,7 @@ def draw_wearing(
 
 def _smooth(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int,
-    sleeved: tuple[int, int] = (0, 0),
+    sleeved: tuple[int, int] = (0, 0), covered_thighs: bool = False,
 ) -> Image:  # fmt: skip
     factor = 2 if max(size) <= SMOOTH_UP_TO_PX else 1
     height, width = size[0] * factor, size[1] * factor
@@ -188,7 +196,7 @@ def _smooth(
         joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
         unit=skeleton.unit * factor,
     )
-    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved)
+    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved, covered_thighs)
     colors = canvas.rgb
     if factor > 1:
         colors = floats(cv2.resize(colors, size[::-1], interpolation=cv2.INTER_AREA))
@@ -197,7 +205,7 @@ def _smooth(
 
 def _drawn(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int,
-    sleeved: tuple[int, int] = (0, 0),
+    sleeved: tuple[int, int] = (0, 0), covered_thighs: bool = False,
 ) -> Canvas:  # fmt: skip
     feet = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS) + 0.04 * skeleton.unit
     floor = (feet - 0.055 * skeleton.unit) / height
@@ -206,7 +214,7 @@ def _drawn(
         ground_shadow(picture, skeleton)
     canvas = Canvas.over(picture)
     draw_hair_behind(canvas, skeleton, reading.looks)
-    bare_legs = not any(piece.kind in ("trousers", "jeans") for piece in pieces)
+    bare_legs = not covered_thighs and not any(piece.kind in ("trousers", "jeans") for piece in pieces)
     draw_body(canvas, skeleton, reading.looks, bare_legs=bare_legs, sleeved=sleeved)
     draw_shoes(canvas, skeleton, reading.shoes)
     for piece in pieces:

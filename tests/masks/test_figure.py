@@ -192,6 +192,44 @@ def test_before_leaves_the_detector_says_who_wears_the_garment() -> None:
     assert _far(scene, found.joints) == []
 
 
+def test_a_mask_that_has_lost_a_sleeve_is_told_where_no_plain_backdrop_shows_it() -> None:
+    scene, _ = worn_pair(7_100_021, size=(512, 384))
+    garment = _garment(scene)
+    torn = garment & ~(np.arange(384) < np.flatnonzero(garment.any(axis=0))[0] + 25)
+
+    def mannequin(image: Image, phrases: Sequence[str]) -> list[Detected]:
+        return [Detected(scene.alpha > 0.5, 0.9, phrases[0])]
+
+    problems = find_figure(scene.image, torn, mannequin).problems
+    assert len(problems) == 1
+    assert problems[0].startswith("cloth of the garment's colours lies beside its mask")
+
+
+def test_a_broad_figure_that_stands_on_its_feet_is_as_tall_as_it_is() -> None:
+    figure = np.zeros((400, 300), np.bool_)
+    figure[40:85, 135:165] = True  # head
+    figure[80:102, 140:160] = True  # neck
+    figure[100:230, 98:202] = True  # a broad hoodie, its sleeves against it
+    figure[230:360, 112:188] = True
+    hemmed = pose_outline.from_outline(figure)
+    figure[250:360, 145:155] = False  # two legs
+    standing = pose_outline.from_outline(figure)
+    assert hemmed is not None
+    assert standing is not None
+    assert standing[[10, 13], 1].max() < 360 < hemmed[[10, 13], 1].min()
+
+
+def test_shoulders_lie_under_the_neck_and_not_under_a_trunk_with_a_sleeve() -> None:
+    figure = np.zeros((400, 300), np.bool_)
+    figure[40:85, 135:165] = True  # head
+    figure[80:102, 140:160] = True  # neck
+    figure[100:230, 110:215] = True  # a trunk, and on one side a sleeve against it
+    figure[230:370, 115:185] = True
+    joints = pose_outline.from_outline(figure)
+    assert joints is not None
+    assert abs(float(joints[[2, 5], 0].mean()) - 150) < 2
+
+
 def test_a_pose_that_no_body_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     scene, _ = worn_pair(7_100_015, size=(384, 288))
     joints = scene.keypoints.copy()

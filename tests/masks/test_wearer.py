@@ -7,7 +7,7 @@ import pytest
 
 from masks import ops
 from masks.find import Detected
-from masks.wearer import detected_figure, wearer_of, with_limbs
+from masks.wearer import detected_figure, lost_share, wearer_of, with_limbs
 from pipeline.types import Image, Mask
 
 SHELL, CLOTH, PLACE = (205, 205, 206), (30, 110, 100), (120, 150, 90)
@@ -73,3 +73,11 @@ def test_rims_of_the_place_along_a_garment_are_dropped() -> None:
     assert found is not None
     assert not found[100:220, 88:98].any()
     assert found[230:380, 115:185].all()
+
+
+def test_a_strip_that_a_mask_has_lost_is_cloth_beside_it() -> None:
+    picture, garment, figure = _drawn()
+    torn = garment.copy()
+    torn[100:220, 100:112] = False
+    assert lost_share(picture, garment, figure) == 0
+    assert lost_share(picture, torn, figure) == pytest.approx(0.09, abs=0.03)

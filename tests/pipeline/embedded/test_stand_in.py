@@ -103,6 +103,20 @@ def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
     assert np.abs(bare[under] / 255 - rgb(DYES["red"])).max() > 0.3, "the shorts are kept, and shorter"
 
 
+def test_kept_trousers_are_not_drawn_again_where_a_hand_lies_on_them() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[:14, 2] = 1
+    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
+    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
+    joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
+    joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    kept = np.zeros((420, 300), np.bool_)
+    kept[90:385, 112:188] = True
+    kept[265:295, 112:140] = False  # where the old hand lay
+    made = draw_stand_in(joints, kept, "a man wearing a shirt and red trousers, white studio", 4)
+    assert np.abs(made[280, 128] / 255 - rgb(DYES["red"])).max() > 0.3
+
+
 def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
     joints = np.zeros((18, 3), np.float32)
     joints[:, :2], joints[1:8, 2] = 150, 1
