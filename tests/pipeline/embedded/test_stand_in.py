@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.embedded.palette import DYES, SKINS, rgb
 from pipeline.embedded.render import worn_pair
@@ -86,13 +87,19 @@ def test_only_what_the_kept_pixels_leave_bare_is_dressed() -> None:
     assert np.abs(dressed[y, x] / 255 - rgb(DYES["red"])).max() > 0.3, "the jeans are kept: nothing is drawn there"
 
 
-def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
+def standing() -> NDArray[np.float32]:
+    """Joints of a body that faces us, arms hanging."""
     joints = np.zeros((18, 3), np.float32)
     joints[:14, 2] = 1
     joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
     joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
     joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
     joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    return joints
+
+
+def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
+    joints = standing()
     kept = np.zeros((400, 300), np.bool_)
     kept[90:270, 110:190] = True
     words, under = "a man wearing a shirt and red shorts, white studio", (312, 128)
@@ -104,12 +111,7 @@ def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
 
 
 def test_kept_trousers_are_not_drawn_again_where_a_hand_lies_on_them() -> None:
-    joints = np.zeros((18, 3), np.float32)
-    joints[:14, 2] = 1
-    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
-    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
-    joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
-    joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    joints = standing()
     kept = np.zeros((420, 300), np.bool_)
     kept[90:385, 112:188] = True
     kept[265:295, 112:140] = False  # where the old hand lay
@@ -130,12 +132,7 @@ def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
 
 
 def test_a_limb_in_a_kept_sleeve_is_not_drawn_beside_it() -> None:
-    joints = np.zeros((18, 3), np.float32)
-    joints[:14, 2] = 1
-    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
-    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
-    joints[[8, 9, 10], :2] = (128, 260), (128, 340), (128, 390)
-    joints[[11, 12, 13], :2] = (172, 260), (172, 340), (172, 390)
+    joints = standing()
     skeleton = skeleton_of(joints)
     kept = np.zeros((400, 300), np.bool_)
     kept[90:260, 115:185] = True  # a trunk
