@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 
 from masks import ops
-from masks.find import Detector
+from masks.find import Detected, Detector
 from masks.garment import WEARERS, person_in, plain_figure
 from masks.networks import face_sureness
 from masks.person import find_person
@@ -21,6 +22,8 @@ from pipeline.pixels.checks_garment import Seen, share_beside
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
 
+Wearers = Callable[[], Sequence[Detected]]
+"""Finds persons and mannequins in the photo, once and only if somebody asks."""
 Bodies = Callable[[Image], Sequence[Joints]]
 """Reads the joints of every body in a picture."""
 LEAST_JOINTS: Final = 4
@@ -58,27 +61,24 @@ def find_figure(image: Image, garment: Mask, detector: Detector | None = None, b
 
     With ``bodies`` the pose is what these read in the photo, as it is. Raises ItemError where they read nobody there.
     """
-    figure = _read_figure(image, garment, detector)
+    wearers = cache(lambda: () if detector is None else detector(image, WEARERS))
+    figure = _read_figure(image, garment, wearers)
     if bodies is not None:
         joints = _body_on(figure.mask, image, bodies)
         return replace(figure, joints=joints, source="the pose that OpenPose reads", problems=_of_no_body(joints))
-    told = (*_torn(image, garment, detector), *(() if figure.whole else (GUESSED,)))
+    told = (*_torn(image, garment, wearers), *(() if figure.whole else (GUESSED,)))
     if figure.joints is None:
         return replace(figure, problems=told)
     joints = pose_fit.fitted(figure.joints, image, figure.mask, garment)
     return replace(figure, joints=joints, problems=told or _of_no_body(joints))
 
 
-def _torn(image: Image, garment: Mask, detector: Detector | None) -> tuple[str, ...]:
+def _torn(image: Image, garment: Mask, wearers: Wearers) -> tuple[str, ...]:
     """Whether the garment's mask has lost cloth that lies on the figure, where no plain backdrop gives its edge."""
     if plain_figure(image) is not None:
         return ()
-    person = person_in(image)
-    wearer = person.mask if person is not None else None
-    if wearer is None and detector is not None:
-        found = wearer_of(detector(image, WEARERS), garment)
-        wearer = None if found is None else found.mask
-    lost = 0.0 if wearer is None else lost_share(image, garment, wearer)
+    wearer = person_in(image) or wearer_of(wearers(), garment)
+    lost = 0.0 if wearer is None else lost_share(image, garment, wearer.mask)
     return (f"cloth of the garment's colours lies beside its mask, {lost:.1%} of it",) if lost > LOST else ()
 
 
@@ -109,11 +109,11 @@ def _on(mask: Mask, joints: Joints) -> Mask:
     return np.asarray(inside & mask[y.clip(0, height - 1), x.clip(0, width - 1)])
 
 
-def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figure:
+def _read_figure(image: Image, garment: Mask, wearers: Wearers) -> Figure:
     """The figure and its pose as estimator and outline give it.
 
     Before a plain backdrop colours show the figure, and the person network adds what is of the backdrop's own colour
-    (a grey mannequin before grey). Where neither does, the ``detector`` is asked for `WEARERS`. A face makes a person,
+    (a grey mannequin before grey). Where neither does, the detector's ``wearers`` are asked for. A face makes a person,
     whose pose the estimator reads, unless the detector knows the figure for a mannequin with a modelled face: there the
     estimator guesses arms that are not. Else the outline is completed to a pose, and the estimator is asked only where
     no outline is seen.
@@ -124,11 +124,11 @@ def _read_figure(image: Image, garment: Mask, detector: Detector | None) -> Figu
     if plain is not None and person is not None and _spills(plain, person.mask):
         plain = None
     seen = [one for one in (plain, None if person is None else person.mask) if one is not None]
-    if not seen and detector is not None:
-        seen = [one for one in (detected_figure(image, garment, detector(image, WEARERS)),) if one is not None]
+    if not seen:
+        seen = [one for one in (detected_figure(image, garment, wearers()),) if one is not None]
     mask, size = np.logical_or.reduce([garment, *seen]), (garment.shape[0], garment.shape[1])
     faced = person is not None and person.has_face and person.joints_inside >= 0.75
-    guessed = faced and _modelled(image, garment, detector)
+    guessed = faced and _modelled(garment, wearers)
     read = None if person is None or guessed else pose.facing(pose.from_landmarks(person.pose, size))
     if read is not None and faced and read[[2, 5], 2].all():
         return Figure(mask=mask, joints=pose.settled(read, mask), source="the pose of the person in the photo")
@@ -156,9 +156,9 @@ def _spills(plain: Mask, person: Mask) -> bool:
     return bool((plain & ~person).sum() > SPILL * person.sum())
 
 
-def _modelled(image: Image, garment: Mask, detector: Detector | None) -> bool:
+def _modelled(garment: Mask, wearers: Wearers) -> bool:
     """Whether the detector takes the figure who wears the garment for a mannequin rather than a person."""
-    wearer = None if detector is None else wearer_of(detector(image, WEARERS), garment)
+    wearer = wearer_of(wearers(), garment)
     return wearer is not None and wearer.phrase == MANNEQUIN
 
 

@@ -212,8 +212,13 @@ def segmented_again(photo: Image, result: Image, garment: Mask) -> Mask:
     A colour model takes a hand or the gap between two planks for garment, in the photo as in the result: that is no
     growth. ``garment`` (H, W) is its mask in both.
     """
-    astray = ops.grow(sharpened(photo, garment) & ~garment, AGAIN * max(garment.shape))
-    return sharpened(result, garment) & ~astray
+    return sharpened(result, garment) & ~_astray(photo, garment)
+
+
+@remembered
+def _astray(photo: Image, garment: Mask) -> Mask:
+    """What a cut adds to the garment in its photo, and near it: asked for once, not for each candidate."""
+    return ops.grow(sharpened(photo, garment) & ~garment, AGAIN * max(garment.shape))
 
 
 def _enlarged(mask: Mask, size: Size) -> Mask:

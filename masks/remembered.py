@@ -8,34 +8,37 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 
-from pipeline.types import Image
-
+Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
 PICTURES: Final = 2
 """An item's photo, and one more for a photo that several rows share."""
 
 
-def remembered(ask: Callable[[Image], Answer]) -> Callable[[Image], Answer]:
-    """``ask`` with its last answers kept, by the picture's own pixels. Its arrays cannot be written to.
+def remembered(ask: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
+    """``ask`` with its last answers kept, by the pixels that it was asked about. Its arrays cannot be written to.
 
-    ``ask`` takes a picture, (H, W, 3) uint8, and always gives the same answer to the same pixels.
+    ``ask`` takes arrays alone, a picture or a picture and a mask, and always gives the same answer to the same pixels.
     """
     known: OrderedDict[bytes, Answer] = OrderedDict()
     lock = threading.Lock()
 
     @functools.wraps(ask)
-    def answer(image: Image) -> Answer:
-        key = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).data).digest()
+    def answer(*arrays: Asked.args, **named: Asked.kwargs) -> Answer:
+        digest = hashlib.sha256()
+        for array in (np.ascontiguousarray(one) for one in (*arrays, *named.values())):
+            digest.update(repr(array.shape).encode())
+            digest.update(array.data)
+        key = digest.digest()
         with lock:
             if key in known:
                 known.move_to_end(key)
                 return known[key]
-        made = ask(image)
+        made = ask(*arrays, **named)
         _lock(made)
         with lock:
             known[key] = made

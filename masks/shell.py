@@ -73,14 +73,18 @@ def trunk_width(garment: Mask) -> float:
     return 0.0 if box is None else float(np.median(garment[box[1] : box[3]].sum(axis=1)))
 
 
+def _centre(garment: Mask, width: float) -> float:
+    """The column in the middle of a garment's upper part, as deep as the trunk is broad."""
+    top, columns = np.nonzero(garment)
+    return float(np.median(columns[top < top.min() + max(1, round(width))]))
+
+
 def like_the_neck(image: Image, garment: Mask, figure: Mask) -> Mask:
     """Whatever in the picture has the colours of the neck of ``figure`` (H, W), (H, W); empty where none is seen."""
-    box = ops.bounding_box(garment)
-    if box is None:
+    if not garment.any():
         return np.zeros_like(garment)
     width = trunk_width(garment)
-    centre = float(np.median(np.nonzero(garment[box[1] : box[1] + max(1, round(width))])[1]))
-    neck = _neck(garment, figure | garment, centre, width)
+    neck = _neck(garment, figure | garment, _centre(garment, width), width)
     if np.count_nonzero(neck) < _LEAST_COLOURS:
         return np.zeros_like(garment)
     near, _ = _alike(image, neck)
@@ -115,8 +119,7 @@ def _looked(image: Image, garment: Mask, figure: Mask) -> _Looked | None:
     if box is None:
         return None
     width = trunk_width(garment)
-    top = garment[box[1] : box[1] + max(1, round(width))]
-    centre = float(np.median(np.nonzero(top)[1]))
+    centre = _centre(garment, width)
     neck = _neck(garment, figure | garment, centre, width)
     rows = slice(round(box[1] + 0.6 * width), round(box[1] + 1.4 * width))
     chest = (rows, slice(max(0, round(centre - 0.3 * width)), round(centre + 0.3 * width)))

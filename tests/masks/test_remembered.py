@@ -31,6 +31,19 @@ def test_a_picture_is_asked_about_once_and_another_shape_is_another_picture() ->
         first[0, 0] = False
 
 
+def test_another_mask_in_the_same_picture_is_another_question() -> None:
+    asked: list[int] = []
+
+    @remembered
+    def within(image: Image, mask: Mask) -> int:
+        asked.append(int(image[mask].sum()))
+        return asked[-1]
+
+    whole, none = np.ones((4, 6), np.bool_), np.zeros((4, 6), np.bool_)
+    assert [within(_picture(1), mask) for mask in (whole, none, whole)] == [72, 0, 72]
+    assert asked == [72, 0]
+
+
 def test_only_the_last_pictures_are_kept() -> None:
     asked: list[int] = []
 

@@ -258,33 +258,25 @@ def train_inpaint(
     run.train(loss_of)
 
 
-def trained_parts(folder: Path) -> tuple[Any, Any]:
-    """Tokenizer and averaged model of a run.
+def parts_of(folder: Path) -> Any:
+    """The averaged model of a run's folder, or that of a folder that `export_inpaint` wrote, in float32.
 
     Raises:
-        WeightsMissing: the run has no checkpoint yet.
+        WeightsMissing: a run without a checkpoint yet.
     """
     import torch
 
-    path = folder / "checkpoint.pt"
-    if not path.exists():
+    model, path = build_model(build_tokenizer()), folder / "checkpoint.pt"
+    if (folder / "model_index.json").exists():
+        whole = load_inpaint(folder)
+        model["text"].load_state_dict(whole.text_encoder.state_dict())
+        model["unet"].load_state_dict(whole.unet.state_dict())
+        for name in CONTROLS:
+            model[name].load_state_dict(load_controlnet(folder / f"controlnet_{name}").state_dict())
+    elif path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True)["average"])
+    else:
         raise WeightsMissing(f"{folder} holds no checkpoint; train first: seamline studio train inpaint")
-    tokenizer = build_tokenizer()
-    model = build_model(tokenizer)
-    model.load_state_dict(torch.load(path, weights_only=True)["average"])
-    return tokenizer, model.eval()
-
-
-def parts_of(folder: Path) -> Any:
-    """The model of a run's folder, or that of a folder that `export_inpaint` wrote, in float32."""
-    if not (folder / "model_index.json").exists():
-        return trained_parts(folder)[1]
-    model = build_model(build_tokenizer())
-    whole = load_inpaint(folder)
-    model["text"].load_state_dict(whole.text_encoder.state_dict())
-    model["unet"].load_state_dict(whole.unet.state_dict())
-    for name in CONTROLS:
-        model[name].load_state_dict(load_controlnet(folder / f"controlnet_{name}").state_dict())
     return model.eval()
 
 
@@ -292,7 +284,7 @@ def export_inpaint(run: Path, vae: Any, folder: Path) -> None:
     """Write a run's model and its ``vae`` as a pipeline's folder, with each control as ``controlnet_NAME`` in it."""
     import torch
 
-    tokenizer, model = trained_parts(run)
+    tokenizer, model = build_tokenizer(), parts_of(run)
     save_inpaint(folder, vae=vae, tokenizer=tokenizer, text_encoder=model["text"], unet=model["unet"])
     for name in CONTROLS:
         model[name].to(torch.float16).save_pretrained(folder / f"controlnet_{name}")

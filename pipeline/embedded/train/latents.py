@@ -65,7 +65,7 @@ def fill_encoder(vae: Any, linear: LinearMap) -> None:
     """Write the linear map into the VAE's four convolutions: scale, two space-to-depth steps, the filters."""
     import torch
 
-    layers: list[Any] = [m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d)]
+    layers = _convolutions(vae)
     scale, first, second, last = layers
     with torch.no_grad():
         for layer in layers:
@@ -85,15 +85,19 @@ def fill_encoder(vae: Any, linear: LinearMap) -> None:
         last.bias.copy_(linear.bias)
 
 
+def _convolutions(vae: Any) -> list[Any]:
+    import torch
+
+    return [m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d)]
+
+
 def read_encoder(vae: Any) -> LinearMap:
     """The linear map that `fill_encoder` wrote into a VAE.
 
     Raises:
         ModelError: the VAE's encoder is another chain of layers.
     """
-    import torch
-
-    layers: list[Any] = [m for m in vae.encoder.layers if isinstance(m, torch.nn.Conv2d)]
+    layers = _convolutions(vae)
     if len(layers) != 4 or layers[-1].weight.shape[:2] != (4, WIDTH):
         raise ModelError("the VAE's encoder is not the studio's chain of four convolutions; train the VAE anew")
     last = layers[-1]

@@ -22,10 +22,10 @@ from pipeline.embedded.train.inpaint import (
     draw_batch,
     even_times,
     hint_loss,
+    parts_of,
     random_caption,
     tokens_of,
     train_inpaint,
-    trained_parts,
 )
 from pipeline.embedded.train.latents import LinearMap, build_vae, color_filters, fill_encoder, read_encoder
 from pipeline.embedded.train.loop import Schedule
@@ -343,7 +343,7 @@ def test_an_encoder_that_still_moves_is_not_given_away(scenes: Path, tmp_path: P
 def test_an_exported_folder_runs_in_diffusers(runs: Path, tmp_path: Path, cache: RestageCache) -> None:
     export_restaging(runs, tmp_path)
     assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 15e6
-    _, model = trained_parts(runs / "inpaint-128")
+    model = parts_of(runs / "inpaint-128")
     pipe = load_inpaint(tmp_path, tmp_path / "controlnet_pose")
     weights = pipe.unet.state_dict()["conv_in.weight"]
     assert torch.allclose(weights, model["unet"].state_dict()["conv_in.weight"], atol=1e-3)
