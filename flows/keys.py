@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 13,
     "figure": 12,
-    "paint": 13,
+    "paint": 14,
     "place": 3,
     "refine": 1,
     "compose": 6,

@@ -119,11 +119,11 @@ def draw_body(
     skeleton: Skeleton,
     looks: Looks,
     *,
-    bare_legs: bool = True,
+    covered_legs: int = 0,
     hands: tuple[bool, bool] = (True, True),
     sleeved: tuple[int, int] = (0, 0),
 ) -> None:
-    """Legs (from the knee down if not ``bare_legs``), trunk, arms and neck; the head comes after the clothes.
+    """Legs (but for ``covered_legs`` of thigh, calf and foot), trunk, arms and neck; the head comes after the clothes.
 
     ``hands`` says of each side whether the arm has one, ``sleeved`` how many of its limbs, from the shoulder on, are
     not drawn because something else dresses them.
@@ -132,7 +132,7 @@ def draw_body(
     u = skeleton.unit
     for side in (0, 1):
         parts = leg_parts(skeleton, side)
-        paint(canvas, parts if bare_legs else parts[1:], looks.material, name, u, Dressing(shadow=0.25))
+        paint(canvas, parts[covered_legs:], looks.material, name, u, Dressing(shadow=0.25))
     neck = skeleton.joints[NECK]
     head = skeleton.joints[NOSE] - neck
     stem = Tube(

@@ -96,8 +96,8 @@ def _has_hand(kept: Mask, skeleton: Skeleton, side: int) -> bool:
 def _dress(
     canvas: Canvas, skeleton: Skeleton, looks: Looks, pieces: list[GarmentSpec], hands: tuple[bool, bool]
 ) -> None:
-    bare = not any(piece.kind in ("trousers", "jeans") for piece in pieces)
-    draw_body(canvas, skeleton, looks, bare_legs=bare, hands=hands)
+    dressed = any(piece.kind in ("trousers", "jeans") for piece in pieces)
+    draw_body(canvas, skeleton, looks, covered_legs=int(dressed), hands=hands)
     for piece in pieces:
         draw_garment(canvas, skeleton, piece)
     draw_arm_in_front(canvas, skeleton, pieces[-1] if pieces else None, looks.material, "skin", hands, lowest=0.2)

@@ -93,7 +93,7 @@ def _draw_figure(spec: SceneSpec, height: int, width: int) -> tuple[Canvas, Floa
     )
     draw_hair_behind(canvas, skeleton, looks)
     covered = any(g.kind in ("trousers", "jeans") for g in spec.garments)
-    draw_body(canvas, skeleton, looks, bare_legs=not covered)
+    draw_body(canvas, skeleton, looks, covered_legs=int(covered))
     if spec.shoes is not None:
         draw_shoes(canvas, skeleton, spec.shoes)
     for garment in spec.garments:

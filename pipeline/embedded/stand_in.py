@@ -43,6 +43,8 @@ SHINS: Final = 0.5
 """Share of the shins on kept pixels from which these are trousers or a long skirt, though a hand lies on a thigh."""
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
+ANKLE: Final = 0.05
+"""How far above the ankle, in heights of the figure, trousers may end that hide the calf."""
 SMOOTH_UP_TO_PX: Final = 1_300
 """Pictures up to this side are drawn at twice the size and averaged; larger ones have pixels enough."""
 
@@ -154,9 +156,28 @@ def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def trousered(kept: Mask, skeleton: Skeleton) -> bool:
-    """Whether kept pixels hide the thighs, which then could only show beside their trousers."""
-    return covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) >= SLEEVED
+def trousered(kept: Mask, skeleton: Skeleton) -> int:
+    """How many parts of both legs kept pixels hide: 0, or 1 thigh, 2 calf, 3 foot, with those before.
+
+    What they hide could only show beside them. Calves are hidden by what reaches the ankles, feet by what the picture's
+    lower edge cuts off.
+    """
+    if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < SLEEVED:
+        return 0
+    hem = min(_hem_around(kept, skeleton, leg) for leg in LEGS)
+    if hem >= kept.shape[0] - 2:
+        return 3
+    ankle = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS)
+    return 2 if hem >= ankle - ANKLE * skeleton.unit else 1
+
+
+def _hem_around(kept: Mask, skeleton: Skeleton, leg: tuple[int, int, int]) -> int:
+    """The lowest row of ``kept`` in the columns of a leg's hip and knee; -1 where nothing of it is."""
+    columns = skeleton.joints[list(leg[:2]), 0]
+    room = 0.03 * skeleton.unit
+    left, right = round(float(columns.min() - room)), round(float(columns.max() + room))
+    rows = np.flatnonzero(kept[:, max(0, left) : max(0, right + 1)].any(axis=1))
+    return int(rows[-1]) if rows.size else -1
 
 
 def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: int) -> Image:
@@ -187,7 +208,7 @@ def draw_wearing(
 
 def _smooth(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int,
-    sleeved: tuple[int, int] = (0, 0), covered_thighs: bool = False,
+    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0,
 ) -> Image:  # fmt: skip
     factor = 2 if max(size) <= SMOOTH_UP_TO_PX else 1
     height, width = size[0] * factor, size[1] * factor
@@ -196,7 +217,7 @@ def _smooth(
         joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
         unit=skeleton.unit * factor,
     )
-    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved, covered_thighs)
+    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved, covered_legs)
     colors = canvas.rgb
     if factor > 1:
         colors = floats(cv2.resize(colors, size[::-1], interpolation=cv2.INTER_AREA))
@@ -205,7 +226,7 @@ def _smooth(
 
 def _drawn(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int,
-    sleeved: tuple[int, int] = (0, 0), covered_thighs: bool = False,
+    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0,
 ) -> Canvas:  # fmt: skip
     feet = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS) + 0.04 * skeleton.unit
     floor = (feet - 0.055 * skeleton.unit) / height
@@ -214,9 +235,10 @@ def _drawn(
         ground_shadow(picture, skeleton)
     canvas = Canvas.over(picture)
     draw_hair_behind(canvas, skeleton, reading.looks)
-    bare_legs = not covered_thighs and not any(piece.kind in ("trousers", "jeans") for piece in pieces)
-    draw_body(canvas, skeleton, reading.looks, bare_legs=bare_legs, sleeved=sleeved)
-    draw_shoes(canvas, skeleton, reading.shoes)
+    dressed = any(piece.kind in ("trousers", "jeans") for piece in pieces)
+    draw_body(canvas, skeleton, reading.looks, covered_legs=max(covered_legs, int(dressed)), sleeved=sleeved)
+    if covered_legs < 3:
+        draw_shoes(canvas, skeleton, reading.shoes)
     for piece in pieces:
         draw_garment(canvas, skeleton, piece)
     draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin", sleeved=sleeved)

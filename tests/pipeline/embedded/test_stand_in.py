@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.embedded.palette import DYES, SKINS, rgb
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
-from pipeline.embedded.stand_in import draw_place, draw_stand_in, skeleton_of, sleeves
+from pipeline.embedded.stand_in import draw_place, draw_stand_in, skeleton_of, sleeves, trousered
 from pipeline.embedded.wording import read_prompt
 from pipeline.errors import CheckFailed
 from pipeline.types import Mask
@@ -117,6 +117,28 @@ def test_kept_trousers_are_not_drawn_again_where_a_hand_lies_on_them() -> None:
     kept[265:295, 112:140] = False  # where the old hand lay
     made = draw_stand_in(joints, kept, "a man wearing a shirt and red trousers, white studio", 4)
     assert np.abs(made[280, 128] / 255 - rgb(DYES["red"])).max() > 0.3
+
+
+def test_of_legs_in_kept_trousers_nothing_is_drawn_beside_them() -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[[1, 2, 5], :2] = (150, 90), (100, 100), (200, 100)
+    joints[[3, 4], :2], joints[[6, 7], :2] = ((80, 180), (70, 250)), ((220, 180), (230, 250))
+    joints[[8, 9, 10], :2] = (128, 250), (128, 330), (60, 400)  # a calf that a wrong pose sets beside its trousers
+    joints[[11, 12, 13], :2] = (172, 250), (172, 330), (172, 400)
+    joints[:14, 2] = 1
+    kept = np.zeros((420, 300), np.bool_)
+    kept[90:, 105:195] = True
+    skeleton, prompt = skeleton_of(joints), "a man wearing a shirt and red trousers, white studio"
+    assert trousered(kept, skeleton) == 3
+    made, place = draw_stand_in(joints, kept, prompt, 4), draw_place(kept, prompt, 4)
+    beside = np.s_[340:, 40:100]
+    assert np.abs(made[beside].astype(int) - place[beside]).max() < 60, "the studio, lit a little otherwise"
+    kept[392:] = False
+    assert trousered(kept, skeleton) == 2, "they end at the ankles: feet stand under them"
+    kept[335:] = False
+    assert trousered(kept, skeleton) == 1, "they end at the knees: the calves are bare"
+    kept[270:] = False
+    assert trousered(kept, skeleton) == 0
 
 
 def test_a_waistband_reaches_a_hem_that_ends_above_it() -> None:
