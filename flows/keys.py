@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 13,
     "figure": 12,
-    "paint": 14,
+    "paint": 15,
     "place": 3,
     "refine": 1,
-    "compose": 6,
+    "compose": 7,
     "export": 1,
     "checks": 1,
     "preview": 2,

@@ -13,12 +13,14 @@ import numpy as np
 from masks import ops
 from masks.find import Detected, Detector
 from masks.garment import WEARERS, person_in, plain_figure
-from masks.networks import face_sureness
+from masks.looks import own_face
+from masks.networks import face_sureness, faces_of
 from masks.person import find_person
 from masks.wearer import detected_figure, lost_share, wearer_of, wears
 from pipeline.errors import ItemError
 from pipeline.pixels import anatomy, geometry, pose, pose_fit, pose_outline
 from pipeline.pixels.checks_garment import Seen, share_beside
+from pipeline.pixels.faces import face_detail
 from pipeline.pixels.pose import Joints
 from pipeline.types import Image, Mask, Size
 
@@ -182,4 +184,6 @@ def look_at(image: Image, asked: Joints | None, old: Mask | None = None) -> Seen
             shoulders = float(wanted[[2, 5], 1].mean())
             beside = share_beside(person.mask, ops.resized(old, size), below=shoulders)
     face = person.has_face and face_sureness(small) >= FACE_SURE
-    return Seen(people=1 + person.others, has_face=face, followed=followed, beside=beside)
+    own = own_face(faces_of(small), person.mask) if face else None
+    detail = None if own is None else face_detail(small, own)
+    return Seen(people=1 + person.others, has_face=face, followed=followed, beside=beside, face_detail=detail)

@@ -102,7 +102,7 @@ def _all_looks(image: Image, first: Look, faces: list[Box]) -> Looks:
     mirrored = _same(_mirrored_look(image, box), first)
     body = np.asarray((first.probability + closer.probability + mirrored.probability) / 3, np.float32)
     seen = np.maximum(first.probability, closer.probability) > 0.5
-    face = _own_face(faces, seen)
+    face = own_face(faces, seen)
     person = _person_looks(image, box, face)
     held = _held(person, seen, [one for one in faces if one is not face])
     person = np.where(held | ops.grow(seen, _NEAR * max(image.shape[:2])), person, 0).astype(np.float32)
@@ -183,8 +183,8 @@ def _inner_weight(crop: Box, size: Size) -> Probability:
     return np.clip(np.minimum(rows[:, None], columns[None]), 0, 1).astype(np.float32)
 
 
-def _own_face(faces: list[Box], body: Mask) -> Box | None:
-    """The largest face on the body."""
+def own_face(faces: list[Box], body: Mask) -> Box | None:
+    """The largest of the ``faces`` whose middle lies on a ``body`` (H, W), in its px; None where none does."""
     height, width = body.shape
     own = []
     for face in faces:

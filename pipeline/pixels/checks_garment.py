@@ -24,12 +24,14 @@ class Seen:
     ``people`` counts bodies and faces, ``has_face`` is whether the main body has one, ``followed`` the share of its
     joints where the asked pose has them (see `pose.share_followed`). ``beside`` is the body that shows beside the old
     figure below the shoulders, as a share of that figure: None where the old figure's outline is not known.
+    ``face_detail`` is how much detail its face has (see `faces.face_detail`), None where no face is large enough.
     """
 
     people: int
     has_face: bool
     followed: float
     beside: float | None = None
+    face_detail: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Limits:
     expansion: float = 0.03
     followed: float = 0.6
     beside: float = 0.05
+    face_detail: float = 5.0
 
 
 def border_delta_e(photo: Image, result: Image, alpha: Alpha, core: Mask) -> float:
@@ -154,11 +157,20 @@ def _body_problems(measures: Measures, limits: Limits) -> tuple[str, ...]:
         said.append(f"{seen.people} people are seen instead of one")
     if measures.face_asked and not seen.has_face:
         said.append("no face can be seen on the person")
+    elif seen.has_face and _is_blurred(seen, limits):
+        said.append(
+            f"the face is a smear: its detail is {seen.face_detail:.1f} levels (limit {limits.face_detail:g}); take "
+            "another checkpoint, more generate.candidates, or have upscale.refine_faces draw it anew"
+        )
     if seen.followed < limits.followed:
         said.append(f"the pose is followed by {seen.followed:.0%} of the joints (limit {limits.followed:.0%})")
     if seen.beside is not None and seen.beside > limits.beside:
         said.append(f"the body shows beside the garment by {seen.beside:.1%} of the figure, over {limits.beside:.0%}")
     return tuple(said)
+
+
+def _is_blurred(seen: Seen, limits: Limits) -> bool:
+    return seen.face_detail is not None and seen.face_detail < limits.face_detail
 
 
 def share_beside(body: Mask, figure: Mask, *, below: float, slack: float = 0.02) -> float:
@@ -178,6 +190,7 @@ def merit(measures: Measures) -> float:
     """One number to rank candidates by: a person with a face in the asked pose first, then a quiet border."""
     seen = measures.seen
     body = 0.0 if seen is None else 1.0 + 2.0 * seen.has_face + 2.0 * seen.followed - 1.0 * (seen.people > 1)
+    body -= 1.0 * (seen is not None and _is_blurred(seen, Limits()))
     edge = 0.1 * measures.border_delta_e + 0.05 * max(0.0, measures.border_jump)
     body -= 5.0 * min(0.4, (seen.beside or 0.0) if seen is not None else 0.0)
     grown = 5.0 * min(0.4, measures.expansion or 0.0)

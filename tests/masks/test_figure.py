@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
-from masks.figure import GUESSED, find_figure
+from masks.figure import GUESSED, find_figure, look_at
 from masks.find import Detected
 from masks.garment import WEARERS
 from pipeline.embedded.render import worn_pair
 from pipeline.embedded.scene import Scene
 from pipeline.errors import ItemError
 from pipeline.pixels import pose, pose_outline
+from pipeline.pixels.checks_garment import Limits
 from pipeline.types import Image, Mask
 
 SIZE = (768, 576)
@@ -238,3 +240,14 @@ def test_a_pose_that_no_body_has_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     problems = find_figure(scene.image, _garment(scene)).problems
     assert len(problems) == 1
     assert problems[0].startswith("nobody stands like this: the head lies")
+
+
+def test_a_head_without_features_that_passes_for_a_face_is_a_smear() -> None:
+    _, scene = worn_pair(7_100_009, size=SIZE)
+    smeared = np.asarray(cv2.GaussianBlur(scene.image, (0, 0), 4), np.uint8)
+    seen, blurred = look_at(scene.image, scene.keypoints), look_at(smeared, scene.keypoints)
+    assert seen is not None
+    assert (seen.face_detail or 0) > 1.5 * Limits().face_detail
+    assert blurred is not None
+    assert blurred.has_face, "the network takes it for a face"
+    assert (blurred.face_detail or 99) < Limits().face_detail

@@ -36,6 +36,7 @@ def test_a_good_picture_has_no_problems() -> None:
         ({"seen": None}, "no person"),
         ({"seen": Seen(people=2, has_face=True, followed=0.9)}, "2 people"),
         ({"seen": Seen(people=1, has_face=False, followed=0.9)}, "no face"),
+        ({"seen": Seen(people=1, has_face=True, followed=0.9, face_detail=1.4)}, "the face is a smear"),
         ({"seen": Seen(people=1, has_face=True, followed=0.2)}, "20% of the joints"),
         ({"seen": Seen(people=1, has_face=True, followed=0.9, beside=0.2)}, "beside the garment by 20.0%"),
     ],
