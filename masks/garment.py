@@ -41,6 +41,13 @@ LEGGED: Final = ("trouser", "jean", "short", "legging", "pant", "tight", "suit",
 """Words of what covers legs, and could be taken for bare ones where it has a mannequin's grey."""
 FAINT: Final = 0.1
 """Share of an outline without a seam from which the mask has lost or won cloth: right ones reach 0.06."""
+EATEN: Final = 0.0015
+"""Share of a garment that a colour key may deny though photo and segmenter show it: a backdrop that has the garment's
+colours too eats more, whole stripes and dots."""
+CRISP: Final = 0.01
+"""By how much more of an outline without a seam a cut may have that is taken for one which has hardly any."""
+THIN: Final = 0.004
+"""What is thinner, as a share of the picture's longest side, is the edge's doubt and nothing eaten."""
 WEARERS: Final = ("mannequin", "person")
 """Who may wear a garment, as a detector is asked for them."""
 _ARMS: Final = 0.08
@@ -50,8 +57,9 @@ _NO_BOX: Final = (0, 0, 0, 0)
 def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *, worn: bool = True) -> Subject:
     """The things that ``phrases`` name, all together: the best answer to each phrase.
 
-    What is ``worn`` is kept without neck, hands and arms. Confidence is that of the weakest phrase, and half of it
-    where the outline follows no seam, or where the mask may hold a neck of the cloth's colour. Raises
+    What is ``worn`` is kept without neck, hands and arms; of what lies, cloth of the backdrop's colours that a colour
+    key denies is kept if the segmenter and the rest of the photo show it. Confidence is that of the weakest phrase, and
+    half of it where the outline follows no seam, or where the mask may hold a neck of the cloth's colour. Raises
     ``NothingFound`` if a phrase has no answer, ``ItemError`` if there are no phrases.
     """
     if not phrases:
@@ -68,6 +76,8 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
     figure = plain_figure(picture.image)
     faces = faces_of(picture.image)
     mask = sharpened(picture.image, things, figure, faces)
+    if not worn and figure is not None and (whole := _uneaten(picture.image, things, mask, faces)) is not None:
+        mask, figure = whole, None
     faint = faint_share(picture.image, mask)
     reasons = [f"{one.phrase!r} was detected with score {one.score:.2f}" for one in kept]
     if figure is not None:
@@ -99,6 +109,21 @@ def find_garment(picture: Picture, phrases: Sequence[str], detector: Detector, *
         finder="grounding_dino",
         reasons=tuple(reasons),
     )
+
+
+def _uneaten(image: Image, things: Mask, keyed: Mask, faces: Mask) -> Mask | None:
+    """A lying garment (H, W) cut without the colour key, where the key took cloth for backdrop of the same colours.
+
+    None where the cut ``keyed`` lost nothing of what the segmenter saw (``things``), or where the other's outline
+    follows less of the photo: then it is the segmenter that took backdrop for cloth. A key whose own outline is doubted
+    gives way sooner. What is worn is not asked, for segmenters take the crook of an arm with it.
+    """
+    cut = sharpened(image, things, None, faces)
+    eaten = ops.opened(cut & things & ~keyed, THIN * max(cut.shape)).sum()
+    if eaten <= EATEN * cut.sum():
+        return None
+    seams = faint_share(image, keyed)
+    return cut if faint_share(image, cut) <= seams + (FAINT if seams > FAINT else CRISP) else None
 
 
 def _wearer(image: Image, garment: Mask, plain: Mask | None, detector: Detector) -> Mask:

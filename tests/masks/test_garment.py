@@ -140,6 +140,27 @@ def test_the_crook_of_an_arm_is_no_garment() -> None:
     assert not sharpened(image, mask, figure)[125:155, 135:165].any()
 
 
+def test_cloth_of_the_backdrops_colour_stays_where_a_garment_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.full((300, 300, 3), 246, np.uint8)
+    cloth = np.zeros((300, 300), bool)
+    cloth[40:260, 80:220] = True
+    image[cloth] = (50, 60, 130)
+    image[100:130, 180:220] = (204, 202, 197)  # a pale patch, which the colour key takes for backdrop
+    key = cloth.copy()
+    key[100:130, 180:220] = False
+    monkeypatch.setattr("masks.garment.plain_figure", lambda photo: key)
+
+    def cut(mask: Mask, *, worn: bool) -> Mask:
+        def answer(photo: Image, phrases: object) -> list[Detected]:
+            return [Detected(mask, 0.8, "shirt")]
+
+        return find_garment(Picture(image=image), ["shirt"], answer, worn=worn).mask
+
+    assert ops.iou(cut(cloth, worn=False), cloth) > 0.98
+    assert not cut(cloth, worn=True)[105:125, 190:215].any(), "the crook of an arm looks the same"
+    assert not cut(ops.grow(cloth, 25), worn=False)[:, :70].any(), "a segmenter that took backdrop proves nothing"
+
+
 def test_what_the_photo_itself_is_taken_for_is_no_growth() -> None:
     photo = np.full((300, 300, 3), (90, 140, 90), np.uint8)
     garment = np.zeros((300, 300), np.bool_)
