@@ -12,15 +12,12 @@ import numpy as np
 
 from flows.running import run_recipe
 from flows.workplace import open_files
-from pipeline.embedded.cloth import GarmentSpec
-from pipeline.embedded.palette import DYES, rgb
-from pipeline.embedded.render import render
-from pipeline.embedded.scene import SceneSpec
 from pipeline.files.encode import encode_picture
 from pipeline.files.ledger import ledger_url
 from pipeline.files.picture import read_picture
 from pipeline.files.preview import shrink
 from pipeline.files.recipe import load_recipe
+from pipeline.files.sample import GARMENT
 from pipeline.types import Image
 
 IMAGES = Path(__file__).parent / "images"
@@ -69,26 +66,15 @@ def write_garments() -> None:
     (IMAGES / "garment.jpg").write_bytes(encode_picture(sheet(rows), file_format="jpeg", quality=88))
 
 
-LOOK = (
-    GarmentSpec(kind="t-shirt", color_name="mustard", color=rgb(DYES["mustard"]), print_name="NOVA", sleeve=0.3),
-    GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"])),
-)
+LOOK = "tee-coast"
 
 
 def write_look() -> None:
     """Write docs/images/look.jpg: flat photos of a t-shirt and trousers, and both on one person."""
-    folder = Path("runs/looks").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    photos = [folder / f"{piece.kind}.jpg" for piece in LOOK]
-    for seed, (piece, photo) in enumerate(zip(LOOK, photos, strict=True), 4):
-        spec = SceneSpec(kind="flat", backdrop="white", backdrop_seed=seed, pose_seed=seed, garments=(piece,))
-        image = render(seed, size=(1024, 1024), spec=spec).image
-        photo.write_bytes(encode_picture(image, file_format="jpeg", quality=92))
-    (folder / "look.csv").write_text(
-        "sku,photo,phrases,mode,worn_with\nt-shirt,t-shirt.jpg,t-shirt,place,trousers=trousers.jpg\n", encoding="utf-8"
-    )
-    made = results("garment.yaml", "runs", f"catalog.address={folder / 'look.csv'}", "export.marketplace=plain")
-    row = [read_picture(str(path)).image for path in (*photos, made["t-shirt"][1])]
+    photo, picture = results("garment.yaml", "runs")[LOOK]
+    sample = next(one for one in GARMENT if one.sku == LOOK)
+    others = [str(Path(photo).with_name(name)) for _, name in sample.worn_with]
+    row = [read_picture(path).image for path in (photo, *others, picture)]
     (IMAGES / "look.jpg").write_bytes(encode_picture(sheet([row]), file_format="jpeg", quality=88))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 14,
+    "subject": 15,
     "figure": 12,
     "paint": 15,
     "place": 3,

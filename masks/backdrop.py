@@ -74,6 +74,7 @@ def key_subject(image: Image) -> Keyed | None:
     mask = _tidy(kept & ~reflection, evidence, shadow)
     mask, outline_only = _filled_if_pale(mask, evidence)
     mask = _settled(small, mask, evidence)
+    mask &= ~cast.find_shadow_rim(lab, backdrop, evidence, mask)
     if np.count_nonzero(mask) < 0.001 * mask.size:
         return None
     area, furry = float(np.count_nonzero(mask)), matting.is_furry(mask)

@@ -14,6 +14,10 @@ from pipeline.types import Mask
 
 _EVEN = 1.4
 """Backdrops that fit their surface better than this, in Delta E, are studio paper."""
+_MIXED_PX = 1.0
+"""What is no wider than twice this may be the mixture of the subject and what lies behind its edge."""
+_TINTED, _DIMMED = 8.0, 0.95
+"""Chroma that tells cloth from its shadow, and the light, against the backdrop's, under which there is one."""
 
 Field = NDArray[np.float32]
 """``(H, W)`` float32 measurements."""
@@ -166,6 +170,24 @@ def find_uneven_light(lab: Lab, backdrop: Backdrop, subject: Mask) -> Mask:
     close = ops.opened(np.asarray(subject & ~open_to & _coloured(backdrop) & (apart > 20) & (ground < 0.3 * own)), 2)
     open_to |= ops.drop_islands(close, 0.008 * np.count_nonzero(subject))
     return np.asarray(subject & ops.grow(open_to, 3) & (open_to | (ground < own)))
+
+
+def find_shadow_rim(lab: Lab, backdrop: Backdrop, evidence: Evidence, subject: Mask) -> Mask:
+    """The thin dark foot of a soft shadow along the outline of a coloured subject that lies on its backdrop.
+
+    The outline is found where the colour changes most, and that is where beige cloth and its shadow end together. A
+    rim is the shadow's if it has the backdrop's chromaticity and not the subject's, and is no lighter than the shadow
+    outside it. Says nothing of a subject that is grey before grey.
+    """
+    longest = max(subject.shape)
+    beside = ops.grow(subject, 0.006 * longest) & ~ops.grow(subject, 1)
+    dimmed = _spread(evidence.light, beside, 0.006 * longest)
+    ground, own, apart = _chroma_apart(lab, backdrop, subject)
+    shade = (dimmed < _DIMMED) & (evidence.light < dimmed) & (evidence.light > 0.2)
+    alike = subject & (apart > _TINTED) & (ground < own) & shade
+    thin = np.asarray(alike & ~ops.opened(np.asarray(alike), 0.004 * longest))
+    rim = ops.opened(thin, _MIXED_PX)
+    return ops.parts_touching(thin & ops.grow(rim, 1), ops.grow(~subject, 1.5)) & subject
 
 
 def backdrop_left(lab: Lab, backdrop: Backdrop, subject: Mask) -> float:

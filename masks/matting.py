@@ -17,6 +17,8 @@ MAX_UNKNOWN = 90_000
 """Unknown pixels that are solved at once; a larger band is solved at a reduced size and guided up."""
 MAX_PIXELS = 1_500_000
 """Pixels of the box around the band: the Laplacian takes 400 bytes a pixel."""
+_GREY = 10.0
+"""What is no further from the backdrop's ray to black, in 8-bit units, has its chromaticity; twice as far tells all."""
 _BLEED = 0.06
 """Share of the subject's colour that JPEG's coarser chroma alone carries over an outline."""
 _EVEN = 0.5
@@ -177,8 +179,8 @@ def _share_beside_dimmed(
     length = (own * own).sum(axis=1)
     share = (off * own).sum(axis=1) / (length + 1e-6)
     share = np.clip((share - _BLEED) / (1 - _BLEED), 0, 1)
-    told = (length > 25**2) & (along < np.linalg.norm(ground, axis=1) - 4)
-    return np.where(told, share, 1).astype(np.float32)
+    told = np.clip((np.sqrt(length) - _GREY) / _GREY, 0, 1) * (along < np.linalg.norm(ground, axis=1) - 4)
+    return np.asarray(1 - told * (1 - share), np.float32)
 
 
 def _local_colour(

@@ -114,10 +114,28 @@ WORN: Final = (
 """Garments worn on mannequins and on a person, for the catalog `sample:garment`."""
 
 
+def _flat(seed: int, garment: GarmentSpec) -> Callable[[], Scene]:
+    spec = SceneSpec(kind="flat", backdrop="white", backdrop_seed=seed, pose_seed=seed, garments=(garment,))
+    return lambda: render(seed, size=FLAT_SIZE, spec=spec)
+
+
+FLAT_SIZE: Final = (1280, 1280)
+FLAT: Final = (
+    RenderedSample(
+        sku="tee-coast", title="T-shirt with a word", phrase="t-shirt",
+        draw=_flat(4, _piece("t-shirt", "sky blue", print_name="COAST", sleeve=0.3)),
+    ),
+    RenderedSample(
+        sku="trousers-sand", title="Trousers", phrase="trousers", draw=_flat(5, _piece("trousers", "beige")),
+    ),
+)  # fmt: skip
+"""Garments that lie flat: together the look of `sample:garment`."""
+
+
 def write_rendered(folder: Path) -> None:
-    """Draw every rendered sample into ``folder`` as ``SKU.jpg``, 1600 px a side, 1536 x 1152 px if worn."""
+    """Draw every rendered sample into ``folder`` as ``SKU.jpg``: 1600 px a side; worn 1536 x 1152, flat 1280."""
     folder.mkdir(parents=True, exist_ok=True)
-    for sample in (*RENDERED, *WORN):
+    for sample in (*RENDERED, *WORN, *FLAT):
         data = encode_picture(sample.draw().image, file_format="jpeg", quality=QUALITY)
         (folder / f"{sample.sku}.jpg").write_bytes(data)
 

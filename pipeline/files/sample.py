@@ -34,6 +34,8 @@ class Sample:
     wearing: str = ""
     place: str = ""
     mode: str = ""
+    worn_with: tuple[tuple[str, str], ...] = ()
+    """Phrase and file name of further garments on the same body; they lie beside the photo."""
 
 
 _DRAWN = "Drawn by Seamline's own renderer. Apache-2.0."
@@ -92,6 +94,7 @@ def _worn(
     mode: str = "keep",
     photo: str = "",
     model: str = "",
+    worn_with: tuple[tuple[str, str], ...] = (),
 ) -> Sample:
     name = photo or f"{sku}.jpg"
     return Sample(
@@ -102,6 +105,7 @@ def _worn(
         wearing=wearing,
         place=place,
         mode=mode,
+        worn_with=worn_with,
     )  # fmt: skip
 
 
@@ -111,6 +115,9 @@ GARMENT: Final = (
           "green foliage background"),
     _worn("coat-stripe", "Coat that hangs free", "coat",
           "a woman with tan skin and bob black hair", "a coat and black boots", "grey studio background", mode="place"),
+    _worn("tee-coast", "Look of a t-shirt and trousers that lie flat", "t-shirt",
+          "a man with tan skin and short brown hair", "a sky blue t-shirt and beige trousers",
+          "white studio background", mode="place", worn_with=(("trousers", "trousers-sand.jpg"),)),
     _worn("sweater-breton", "Striped sweater on a person", "striped sweatshirt",
           "a woman with fair skin and bob blond hair", "a navy striped sweater and cream trousers",
           "coloured wall and floor"),
@@ -124,9 +131,11 @@ GARMENT: Final = (
     _worn("sweater-teal", "The striped sweater's person in another one", "striped sweatshirt",
           "a woman", "a teal dotted sweater", "coloured wall and floor", mode="restyle", photo="sweater-breton.jpg"),
 )  # fmt: skip
-"""Garments worn on mannequins and on a person, each for a person and a place of its own; and one that is exchanged.
+"""Garments worn on mannequins and on a person, each for a person and a place of its own; a coat that hangs hollow, a
+look of two that lie flat; and one that is exchanged.
 
-The coat takes longest and comes early, so that no core idles at the end; the exchanged one finds its photo's mask made.
+Coat and look take longest and come early, so that no core idles at the end; the exchanged one finds its photo's mask
+made.
 """
 
 SAMPLES: Final = {"packshot": PACKSHOT, "garment": GARMENT}
@@ -144,20 +153,26 @@ def sample_folder(name: str, runs: str) -> str:
     root = local_path(runs) if is_local(runs) else Path("runs")
     folder = root / "samples" / name
     for sample in samples:
-        _place(folder / "photos" / sample.photo, sample)
+        for photo in _photos(sample):
+            _place(folder / "photos" / photo, sample, photo)
     _keep(folder / "catalog.csv", _catalog(samples))
-    _keep(folder / "CREDITS.txt", "".join(f"{s.photo}: {s.title}. {s.credit}\n" for s in samples))
+    credits = [f"{photo}: {s.title}. {s.credit}\n" for s in samples for photo in _photos(s)]
+    _keep(folder / "CREDITS.txt", "".join(credits))
     return str(folder / "catalog.csv")
 
 
-def _place(target: Path, sample: Sample) -> None:
+def _photos(sample: Sample) -> tuple[str, ...]:
+    return sample.photo, *(name for _, name in sample.worn_with)
+
+
+def _place(target: Path, sample: Sample, photo: str) -> None:
     if target.exists():
         return
     try:
-        data = files(sample.package).joinpath(sample.resource).read_bytes()
+        data = files(sample.package).joinpath(sample.resource.rpartition("/")[0], photo).read_bytes()
     except (OSError, ModuleNotFoundError) as error:
         raise CatalogError(
-            f"the sample photo {sample.photo} is missing from the package {sample.package}: "
+            f"the sample photo {photo} is missing from the package {sample.package}: "
             f"reinstall it, or name a catalog of your own in catalog.address"
         ) from error
     write_file(str(target), data)
@@ -171,11 +186,13 @@ def _keep(target: Path, text: str) -> None:
 def _catalog(samples: tuple[Sample, ...]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "mode", "person", "fashion_model", "wearing", "prompt"]
+    names = ["sku", "photo", "title", "phrases", "shadow_hangs", "mode", "person", "fashion_model", "wearing", "prompt",
+             "worn_with"]  # fmt: skip
     values = [
-        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.mode, s.person, s.model, s.wearing, s.place]
+        [s.sku, f"photos/{s.photo}", s.title, s.phrases, s.hangs, s.mode, s.person, s.model, s.wearing, s.place,
+         "|".join(f"{phrase}=photos/{name}" for phrase, name in s.worn_with)]
         for s in samples
-    ]
+    ]  # fmt: skip
     used = [at for at in range(len(names)) if any(row[at] for row in values)]
     rows.writerow([names[at] for at in used])
     rows.writerows([row[at] for at in used] for row in values)

@@ -12,6 +12,7 @@ from masks.confidence import of_keyed
 from masks.reflection import best_fold
 from masks.scenes import draw_packshot
 from masks.surface import fit_backdrop, to_lab
+from pipeline.embedded.samples import FLAT
 from pipeline.types import Image, Mask
 
 SIZE = 440
@@ -226,3 +227,12 @@ def test_folds_and_shadows_of_a_coloured_cloth_are_not_the_subject() -> None:
     keyed = key_subject(np.clip(image, 0, 255).astype(np.uint8))
     assert keyed is not None
     assert ops.iou(keyed.mask, truth) > 0.93
+
+
+def test_the_foot_of_a_shadow_around_beige_cloth_is_not_the_subject() -> None:
+    sample = next(one for one in FLAT if one.sku == "trousers-sand")
+    scene = sample.draw()
+    truth, keyed = scene.masks["trousers"], key_subject(scene.image)
+    assert keyed is not None
+    assert np.count_nonzero(keyed.mask & ~truth) < 0.4 * np.count_nonzero(ops.boundary(truth))
+    assert np.count_nonzero(truth & ~keyed.mask) < 0.4 * np.count_nonzero(ops.boundary(truth))

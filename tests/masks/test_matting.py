@@ -9,6 +9,10 @@ import pytest
 from PIL import Image as Pillow
 
 from masks import matting, ops
+from pipeline.embedded.cloth import GarmentSpec
+from pipeline.embedded.palette import DYES, rgb
+from pipeline.embedded.render import render
+from pipeline.embedded.scene import SceneSpec
 from pipeline.types import Alpha, Image
 
 RED, GREEN = np.array([200.0, 40, 30]), np.array([30.0, 180, 60])
@@ -126,3 +130,12 @@ def test_a_black_product_on_grey_keeps_its_soft_edge_whatever_a_shadow_would_exp
     mixed = truth[..., None] * 20.0 + (1 - truth[..., None]) * np.array([190.0, 190, 190])
     alpha = matting.soft_edge(np.rint(mixed).astype(np.uint8), truth >= 0.5)
     assert float(np.abs(alpha - truth).mean()) < 0.005
+
+
+def test_the_dark_foot_of_a_shadow_is_no_soft_edge_of_beige_cloth() -> None:
+    piece = GarmentSpec(kind="trousers", color_name="beige", color=rgb(DYES["beige"]))
+    flat = SceneSpec(kind="flat", backdrop="white", backdrop_seed=5, pose_seed=5, garments=(piece,))
+    scene = render(5, size=(640, 640), spec=flat)
+    truth = scene.alpha > 0.5
+    found = matting.soft_edge(scene.image, truth) >= 0.5
+    assert np.count_nonzero(found & ~truth) < 0.02 * np.count_nonzero(ops.boundary(truth))

@@ -38,3 +38,11 @@ def test_an_unknown_sample_lists_those_that_exist(tmp_path: Path) -> None:
 def test_the_garment_sample_shows_every_mode(tmp_path: Path) -> None:
     items = read_catalog(CatalogSection(address="sample:garment"), runs=str(tmp_path))
     assert {item.overrides["garment.mode"] for item in items} == {"keep", "place", "restyle"}
+
+
+def test_the_garment_sample_has_a_look_whose_photos_lie_there(tmp_path: Path) -> None:
+    items = read_catalog(CatalogSection(address="sample:garment"), runs=str(tmp_path), check_files=True)
+    look = next(item for item in items if item.overrides.get("garment.worn_with"))
+    assert look.overrides["garment.worn_with"] == [f"trousers={Path(look.address).parent / 'trousers-sand.jpg'}"]
+    credits = (tmp_path / "samples" / "garment" / "CREDITS.txt").read_text()
+    assert "trousers-sand.jpg: " in credits
