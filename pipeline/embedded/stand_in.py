@@ -43,8 +43,6 @@ SHINS: Final = 0.5
 """Share of the shins on kept pixels from which these are trousers or a long skirt, though a hand lies on a thigh."""
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
-ANKLE: Final = 0.05
-"""How far above the ankle, in heights of the figure, trousers may end that hide the calf."""
 SMOOTH_UP_TO_PX: Final = 1_300
 """Pictures up to this side are drawn at twice the size and averaged; larger ones have pixels enough."""
 
@@ -157,18 +155,15 @@ def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
 
 
 def trousered(kept: Mask, skeleton: Skeleton) -> int:
-    """How many parts of both legs kept pixels hide: 0, or 1 thigh, 2 calf, 3 foot, with those before.
+    """How many parts of both legs kept pixels hide: 0, 1 for the thighs, 3 for calves and feet too.
 
-    What they hide could only show beside them. Calves are hidden by what reaches the ankles, feet by what the picture's
-    lower edge cuts off.
+    What they hide could only show beside them. Calves and feet are hidden by what the picture's lower edge cuts off; by
+    no hem above it, for a foot that stands lower than the photo's would come off its leg.
     """
     if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < SLEEVED:
         return 0
     hem = min(_hem_around(kept, skeleton, leg) for leg in LEGS)
-    if hem >= kept.shape[0] - 2:
-        return 3
-    ankle = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS)
-    return 2 if hem >= ankle - ANKLE * skeleton.unit else 1
+    return 3 if hem >= kept.shape[0] - 2 else 1
 
 
 def _hem_around(kept: Mask, skeleton: Skeleton, leg: tuple[int, int, int]) -> int:
