@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 15,
     "figure": 12,
-    "paint": 16,
+    "paint": 17,
     "place": 3,
     "refine": 1,
     "compose": 7,

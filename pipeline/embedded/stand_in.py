@@ -157,13 +157,17 @@ def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
 def trousered(kept: Mask, skeleton: Skeleton) -> int:
     """How many parts of both legs kept pixels hide: 0, 1 for the thighs, 3 for calves and feet too.
 
-    What they hide could only show beside them. Calves and feet are hidden by what the picture's lower edge cuts off; by
-    no hem above it, for a foot that stands lower than the photo's would come off its leg.
+    What they hide could only show beside them. Thighs are hidden by what reaches the knees, calves and feet by what the
+    picture's lower edge cuts off; by no hem above it, for a foot that stands lower than the photo's would come off its
+    leg.
     """
     if covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0) < SLEEVED:
         return 0
     hem = min(_hem_around(kept, skeleton, leg) for leg in LEGS)
-    return 3 if hem >= kept.shape[0] - 2 else 1
+    if hem >= kept.shape[0] - 2:
+        return 3
+    # of a coat that ends above the knees the thigh's end shows, without which the calf would float
+    return 1 if hem >= max(float(skeleton.joints[leg[1]][1]) for leg in LEGS) else 0
 
 
 def _hem_around(kept: Mask, skeleton: Skeleton, leg: tuple[int, int, int]) -> int:

@@ -135,6 +135,8 @@ def test_of_legs_in_kept_trousers_nothing_is_drawn_beside_them() -> None:
     assert np.abs(made[beside].astype(int) - place[beside]).max() < 60, "the studio, lit a little otherwise"
     kept[392:] = False
     assert trousered(kept, skeleton) == 1, "they end above the picture's edge: ankles join them to the feet"
+    kept[325:] = False
+    assert trousered(kept, skeleton) == 0, "a coat that ends above the knees: calves alone would float under it"
     kept[270:] = False
     assert trousered(kept, skeleton) == 0
 
