@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flows.way import ItemWay
 
 VERSIONS = {
-    "subject": 15,
+    "subject": 16,
     "figure": 12,
     "paint": 17,
     "place": 3,

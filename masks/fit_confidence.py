@@ -18,7 +18,7 @@ import numpy as np
 from masks import ops
 from masks.detect import detect, load_detector
 from masks.detectors.types import Detector, RawDetections
-from masks.judge import AFTER, THERE, WEIGHTS, Additive, Doubles, Judge, fit_additive, fit_order, isotonic
+from masks.judge import AFTER, THERE, WEIGHTS, Additive, Doubles, Judge, fit_additive, isotonic
 from masks.measures import NAMES, Around
 from masks.priors import default_prior
 from masks.segment import embed, load_segmenter
@@ -34,7 +34,7 @@ GOOD_IOU = 0.8
 FOLDS = 3
 THUMB_PX = 64
 """Side at which masks are kept while fitting: they only tell whether two candidates show the same."""
-LOST = 0.02
+LOST = 0.01
 """Share of present subjects that may be taken for absent."""
 
 
@@ -94,15 +94,13 @@ def rows_of(found: Sequence[Candidate]) -> Doubles:
 
 
 def fit_choice(answers: Sequence[Answered]) -> Additive:
-    """Fit the quality of a candidate to its IoU with the truth, 0 up to 0.4, 1 from 0.9 on, then the order to the IoU.
+    """Fit the quality of a candidate to its IoU with the truth, 0 up to 0.4, 1 from 0.9 on.
 
-    A body for its dress reaches 0.4, and is no half answer. Only questions whose candidates differ teach the order.
+    A body for its dress reaches 0.4, and is no half answer.
     """
     rows = np.concatenate([rows_of(one.found) for one in answers])
     targets = np.clip((np.concatenate([one.ious for one in answers]) - 0.4) / 0.5, 0, 1)
-    each = fit_additive(NAMES, rows, targets, bends=1, ridge=8.0)
-    differing = [(rows_of(one.found), one.ious) for one in answers if one.found and np.ptp(one.ious) > 0.05]
-    return fit_order(each, differing) if differing else each
+    return fit_additive(NAMES, rows, targets, bends=1, ridge=8.0)
 
 
 def chosen(answers: Sequence[Answered], judge: Judge) -> tuple[Doubles, Doubles, Doubles]:

@@ -1,9 +1,8 @@
 """Fitted weights that turn measures into one number: which candidate is best, is the thing there, how sure is it.
 
 Three additive logistic models (Hastie and Tibshirani, "Generalized additive models", 1986, with piecewise linear
-terms), so that every term can be read and drawn. The choice is fitted to choose: its weights are those that give the
-highest expected IoU among the candidates of each question (``fit_order``). The confidence is made honest by isotonic
-regression (Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates", 2002).
+terms), so that every term can be read and drawn. The confidence is made honest by isotonic regression (Zadrozny and
+Elkan, "Transforming classifier scores into accurate multiclass probability estimates", 2002).
 The weights lie in ``tune_weights.json``, written by ``python -m masks.fit_confidence``.
 """
 
@@ -163,50 +162,6 @@ def fit_additive(
     found = minimize(loss, np.zeros(scaled.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 500})
     weights = np.where(np.isfinite(scale), found.x / scale, 0.0)
     return Additive(names=tuple(names), knots=knots, weights=tuple(float(f"{weight:.6g}") for weight in weights))
-
-
-def fit_order(
-    model: Additive, questions: Sequence[tuple[Doubles, Doubles]], *, ridge: float = 1.0, sharp: float = 2.0
-) -> Additive:
-    """Move a fitted model's weights to where the candidate it puts first is worth most.
-
-    Maximises the expected worth of a candidate drawn with chances softmax(``sharp`` x logit), question by question
-    (the top-one choice of Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007). A fit to
-    each candidate's own worth spends its weights on telling easy questions from hard ones, which chooses nothing.
-
-    Args:
-        model: where to start, and what ``ridge`` holds on to.
-        questions: each one's rows (K, len(names)) and what each candidate is worth (K,), in [0, 1].
-        ridge: penalty on what standardised weights move by.
-        sharp: how nearly the draw is the best one.
-
-    Returns:
-        The model, its logits stretched and moved so that they still are chances of the worth.
-    """
-    from scipy.optimize import minimize
-
-    rows, worth = (np.concatenate(column) for column in zip(*questions, strict=True))
-    sizes = np.array([len(own) for _, own in questions])
-    starts, question = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(sizes)), sizes)
-    terms = model.terms(rows)
-    scale = terms.std(axis=0)
-    scale[scale < 1e-6] = np.inf
-    scaled, begin = terms / scale, np.array(model.weights) * np.where(np.isfinite(scale), scale, 0)
-
-    def loss(weights: Doubles) -> tuple[float, Doubles]:
-        logits = sharp * (scaled @ weights)
-        chances = np.exp(logits - np.maximum.reduceat(logits, starts)[question])
-        chances /= np.add.reduceat(chances, starts)[question]
-        expected = np.add.reduceat(chances * worth, starts)
-        slope = -sharp * scaled.T @ (chances * (worth - expected[question])) + ridge * (weights - begin)
-        return float(-expected.sum() + ridge * ((weights - begin) ** 2).sum() / 2), slope
-
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
-    weights = np.where(np.isfinite(scale), found / scale, 0.0)
-    bias, stretch = fit_additive(("logit",), (terms @ weights)[:, None], worth, bends=0).weights
-    weights = weights * max(stretch, 1e-3)
-    weights[0] = bias
-    return Additive(names=model.names, knots=model.knots, weights=tuple(float(f"{weight:.6g}") for weight in weights))
 
 
 def isotonic(given: Doubles, hits: Doubles, *, least: int = 15) -> tuple[tuple[float, float], ...]:

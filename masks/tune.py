@@ -7,6 +7,7 @@ is asked about each, and about the box of its answer again; each answer is measu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -150,12 +151,21 @@ def measured(
 
 
 def judged(found: Sequence[Candidate], judge: Judge) -> list[Candidate]:
-    """The candidates with their quality, the best first."""
+    """The candidates with their quality, the best first.
+
+    The detector's own score counts beside the judge, as the odds of two witnesses multiply: alone it orders candidates
+    nearly as well, and it errs elsewhere.
+    """
     if not found:
         return []
     qualities = judge.choice(np.array([[one.measures[name] for name in NAMES] for one in found]))
     both = [replace(one, quality=float(quality)) for one, quality in zip(found, qualities, strict=True)]
-    return sorted(both, key=lambda one: -one.quality)
+    return sorted(both, key=lambda one: -(_log_odds(one.quality) + _log_odds(one.score)))
+
+
+def _log_odds(chance: float) -> float:
+    held = min(max(chance, 1e-6), 1 - 1e-6)
+    return math.log(held / (1 - held))
 
 
 def tune_phrase(

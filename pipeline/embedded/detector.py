@@ -16,7 +16,7 @@ from pipeline.embedded.palette import DENIM, DYES
 from pipeline.embedded.patterns import PATTERNS
 from pipeline.errors import WeightsMissing
 
-SIDE_PX: Final = 192
+SIDE_PX: Final = 256
 SPECIAL: Final[Mapping[int, str]] = {
     0: "[PAD]",
     100: "[UNK]",

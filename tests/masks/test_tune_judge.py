@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from masks import priors
-from masks.judge import AFTER, THERE, Additive, fit_additive, fit_order, isotonic, read_judge, shipped_judge
+from masks.judge import AFTER, THERE, Additive, fit_additive, isotonic, read_judge, shipped_judge
 from masks.measures import NAMES, mask_ious, score_at, zone_off
 from masks.priors import Shape, class_of, default_prior, learn_prior, shape_of
+from masks.tune import judged
+from masks.tune_types import Candidate
 from pipeline.errors import ModelError
 from tests.masks.test_tune import DRESS, FIGURE, LAMP, filled, scores
 
@@ -86,25 +89,18 @@ def test_a_term_that_never_changes_has_no_weight() -> None:
     assert model.weights[1:] == (0.0,) * (len(model.weights) - 1)
 
 
-def test_an_order_is_fitted_to_choose_and_not_to_tell_easy_questions_from_hard_ones() -> None:
-    rng = np.random.default_rng(0)
-    questions = []
-    for _ in range(300):
-        ease = np.full(4, rng.random())  # says how good all candidates of a question are, not which is the best
-        sign = rng.random(4)
-        misleading = ease + 0.3 * (sign < sign.max())
-        worth = np.where(sign == sign.max(), 0.5 + ease / 2, ease / 2)
-        questions.append((np.stack([misleading, sign], axis=1), worth))
-    rows, worth = (np.concatenate(column) for column in zip(*questions, strict=True))
-    each = fit_additive(("misleading", "sign"), rows, worth, bends=0)
-    order = fit_order(each, questions)
+def test_the_detectors_score_counts_beside_the_judge() -> None:
+    def candidate(score: float, quality_says: float) -> Candidate:
+        measures = dict.fromkeys(NAMES, 0.0) | {"stability": quality_says}
+        box, mask = np.zeros(4, np.float32), np.zeros((2, 2), np.bool_)
+        return Candidate(box=box, mask=mask, score=score, thresholds=(0.0, score), measures=measures)
 
-    def reached(model: Additive) -> float:
-        return float(np.mean([own[np.argmax(model(of))] for of, own in questions]))
-
-    assert reached(order) > reached(each) + 0.05
-    assert reached(order) == pytest.approx(np.mean([own.max() for _, own in questions]), abs=0.02)
-    assert order(rows).mean() == pytest.approx(worth.mean(), abs=0.02), "still chances of the worth"
+    slopes = tuple(4.0 * (name == "stability") for name in NAMES)
+    choice = Additive(names=NAMES, knots=((),) * len(NAMES), weights=(-2.0, *slopes))
+    judge = replace(shipped_judge(), choice=choice)
+    likelier, better = candidate(0.9, 0.5), candidate(0.3, 0.6)
+    assert judged([better, likelier], judge)[0].score == 0.9
+    assert judged([candidate(0.9, 0.0), candidate(0.8, 1.0)], judge)[0].score == 0.8
 
 
 def test_presence_reads_the_best_score_of_all_candidates() -> None:

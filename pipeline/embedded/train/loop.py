@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.embedded.train.precision import keep_freed_memory
 from pipeline.errors import ModelError
 
 
@@ -126,6 +127,7 @@ class Training:
         """
         import torch
 
+        keep_freed_memory()
         self.model.train()
         last = time.monotonic()
         while self.step < self.schedule.steps:

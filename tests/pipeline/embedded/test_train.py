@@ -1,5 +1,7 @@
 """Trainings: resumable to the bit, losses that fall, folders that load, phrases that are true."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +192,29 @@ def test_label_map_numbers_follow_the_masks():
     numbers, _ = label_map(scene)
     for number, mask in enumerate(scene.masks.values(), start=1):
         assert np.array_equal(numbers == number, mask)
+
+
+TOUCHES = """
+import resource, sys
+import torch
+from pipeline.embedded.train.precision import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(16_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+new = faults()
+if not keep_freed_memory():
+    sys.exit(77)
+faults()
+print(new, faults())
+"""
+
+
+def test_what_a_step_frees_is_not_handed_out_anew() -> None:
+    done = subprocess.run([sys.executable, "-c", TOUCHES], capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("this C library has no mallopt")
+    new, again = map(int, done.stdout.split())
+    assert again < new / 10, done.stderr
