@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSIONS = {
     "subject": 16,
     "figure": 12,
-    "paint": 17,
+    "paint": 18,
     "place": 3,
     "refine": 1,
     "compose": 7,

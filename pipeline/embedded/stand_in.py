@@ -41,6 +41,9 @@ SHORTEST: Final = {"shorts": 0.45, "skirt": 0.45}
 drawn under it would show."""
 SHINS: Final = 0.5
 """Share of the shins on kept pixels from which these are trousers or a long skirt, though a hand lies on a thigh."""
+BARE: Final = 0.35
+"""Share of the shins on kept pixels up to which nothing that is kept is long trousers."""
+LONG: Final = ("trousers", "jeans")
 SLEEVED: Final = 0.85
 """Share of a limb's line on kept pixels from which a sleeve hides it."""
 SMOOTH_UP_TO_PX: Final = 1_300
@@ -134,12 +137,22 @@ def outfit(reading: Reading, kept: Mask, skeleton: Skeleton) -> tuple[GarmentSpe
     # thighs under the frame are dressed too: a waistband may show above it
     to, least = (0.9, 0.35) if reading.bottom is None else (SHORTEST.get(reading.bottom.kind, 0.9), NAMED)
     dressed = covered(kept, skeleton, ((9, 10), (12, 13)), unseen=0.0) >= SHINS
-    if not dressed and covered(kept, skeleton, ((8, 9), (11, 12)), to=to, unseen=0.0) < least:
+    if under_coat(reading, kept, skeleton) or (
+        not dressed and covered(kept, skeleton, ((8, 9), (11, 12)), to=to, unseen=0.0) < least
+    ):
         bottom = reading.bottom or GarmentSpec(kind="trousers", color_name="navy", color=rgb(DYES["navy"]))
         pieces.append(replace(bottom, rise=max(bottom.rise, WAISTBAND - hem_of(kept, skeleton))))
     if covered(kept, skeleton, ((1, 8), (1, 11))) < 0.35:
         pieces.append(reading.top or GarmentSpec(kind="t-shirt", color_name="white", color=rgb(DYES["white"])))
     return tuple(pieces)
+
+
+def under_coat(reading: Reading, kept: Mask, skeleton: Skeleton) -> bool:
+    """Whether the prompt names trousers and what is kept hides their thighs alone: both shins are seen and bare."""
+    if reading.bottom is None or reading.bottom.kind not in LONG:
+        return False
+    thighs = covered(kept, skeleton, ((8, 9), (11, 12)), unseen=0.0)
+    return thighs >= SLEEVED and covered(kept, skeleton, ((9, 10), (12, 13)), unseen=1.0) < BARE
 
 
 def sleeves(kept: Mask, skeleton: Skeleton) -> tuple[int, int]:
@@ -190,7 +203,10 @@ def draw_stand_in(joints: NDArray[np.float32], kept: Mask, prompt: str, seed: in
     """
     reading, skeleton = read_prompt(prompt, seed), skeleton_of(joints)
     pieces, size = outfit(reading, kept, skeleton), (kept.shape[0], kept.shape[1])
-    return _smooth(skeleton, reading, pieces, size, seed, sleeves(kept, skeleton), trousered(kept, skeleton))
+    # trousers under a coat show below its hem, and nowhere beside it
+    hem = min(_hem_around(kept, skeleton, leg) for leg in LEGS) if under_coat(reading, kept, skeleton) else 0
+    hidden = trousered(kept, skeleton)
+    return _smooth(skeleton, reading, pieces, size, seed, sleeves(kept, skeleton), hidden, hem)
 
 
 def draw_wearing(
@@ -207,7 +223,7 @@ def draw_wearing(
 
 def _smooth(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], size: Size, seed: int,
-    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0,
+    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0, hem: int = 0,
 ) -> Image:  # fmt: skip
     factor = 2 if max(size) <= SMOOTH_UP_TO_PX else 1
     height, width = size[0] * factor, size[1] * factor
@@ -216,7 +232,7 @@ def _smooth(
         joints=floats((skeleton.joints + np.float32(0.5)) * factor - np.float32(0.5)),
         unit=skeleton.unit * factor,
     )
-    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved, covered_legs)
+    canvas = _drawn(large, reading, pieces, height, width, seed, sleeved, covered_legs, hem * factor)
     colors = canvas.rgb
     if factor > 1:
         colors = floats(cv2.resize(colors, size[::-1], interpolation=cv2.INTER_AREA))
@@ -225,7 +241,7 @@ def _smooth(
 
 def _drawn(
     skeleton: Skeleton, reading: Reading, pieces: tuple[GarmentSpec, ...], height: int, width: int, seed: int,
-    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0,
+    sleeved: tuple[int, int] = (0, 0), covered_legs: int = 0, hem: int = 0,
 ) -> Canvas:  # fmt: skip
     feet = max(float(skeleton.joints[leg[2]][1]) for leg in LEGS) + 0.04 * skeleton.unit
     floor = (feet - 0.055 * skeleton.unit) / height
@@ -238,8 +254,11 @@ def _drawn(
     draw_body(canvas, skeleton, reading.looks, covered_legs=max(covered_legs, int(dressed)), sleeved=sleeved)
     if covered_legs < 3:
         draw_shoes(canvas, skeleton, reading.shoes)
+    above = canvas.rgb[:hem].copy()
     for piece in pieces:
         draw_garment(canvas, skeleton, piece)
+    if hem:
+        canvas.rgb[:hem] = above
     draw_arm_in_front(canvas, skeleton, None, reading.looks.material, "skin", sleeved=sleeved)
     draw_head(canvas, skeleton, reading.looks)
     return canvas

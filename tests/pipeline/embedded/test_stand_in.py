@@ -110,6 +110,17 @@ def test_kept_shorts_are_not_drawn_again_under_themselves() -> None:
     assert np.abs(bare[under] / 255 - rgb(DYES["red"])).max() > 0.3, "the shorts are kept, and shorter"
 
 
+def test_trousers_that_are_asked_for_show_below_a_kept_coat() -> None:
+    kept = np.zeros((420, 300), np.bool_)
+    kept[90:348, 115:185] = True
+    for words, red in (("a coat and red trousers", True), ("a coat and black shoes", False)):
+        made = draw_stand_in(standing(), kept, f"a woman with fair skin wearing {words}, white studio", 4)
+        reddest = np.float32(made[372, 110:150]) @ [1, -0.5, -0.5]
+        assert (float(reddest.mean()) > 60) is red, words
+        beside = np.float32(made[250:330, 90:114]) @ [1, -0.5, -0.5]
+        assert float(beside.max()) < 60, "nothing of them shows beside the coat"
+
+
 def test_kept_trousers_are_not_drawn_again_where_a_hand_lies_on_them() -> None:
     joints = standing()
     kept = np.zeros((420, 300), np.bool_)
