@@ -118,7 +118,7 @@ GARMENT: Final = (
     _worn("tee-coast", "Look of a t-shirt and trousers that lie flat", "t-shirt",
           "a man with tan skin and short brown hair", "a sky blue t-shirt and beige trousers",
           "white studio background", mode="place", worn_with=(("trousers", "trousers-sand.jpg"),)),
-    _worn("sweater-breton", "Striped sweater on a person", "striped sweatshirt",
+    _worn("sweater-breton", "Striped sweater on a person", "striped sweater",
           "a woman with fair skin and bob blond hair", "a navy striped sweater and cream trousers",
           "coloured wall and floor"),
     _worn("sweater-atelier", "Sweater with a word on a headless mannequin", "sweater",
@@ -128,7 +128,7 @@ GARMENT: Final = (
     _worn("dress-meadow", "Dress on a mannequin", "dress",
           "a woman with tan skin and long auburn hair", "a teal floral dress and camel shoes",
           "city street background"),
-    _worn("sweater-teal", "The striped sweater's person in another one", "striped sweatshirt",
+    _worn("sweater-teal", "The striped sweater's person in another one", "striped sweater",
           "a woman", "a teal dotted sweater", "coloured wall and floor", mode="restyle", photo="sweater-breton.jpg"),
 )  # fmt: skip
 """Garments worn on mannequins and on a person, each for a person and a place of its own; a coat that hangs hollow, a
