@@ -204,11 +204,11 @@ def faults():
     torch.ones(16_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-new = faults()
+new = min(faults() for _ in range(10))
 if not keep_freed_memory():
     sys.exit(77)
-faults()
-print(new, faults())
+# aligned blocks fit into freed ones only once neighbours have merged: some rounds go by
+print(new, min(faults() for _ in range(60)))
 """
 
 
